@@ -1,0 +1,35 @@
+// Builds the project: protobuf code, then TypeScript, into dist/ (or --out DIR).
+// `--if-needed` does nothing where the sources are absent (an installed package) and dist/ is there.
+import { spawnSync } from 'node:child_process';
+import { chmod, cp, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: 'dist' }, 'if-needed': { type: 'boolean' } },
+});
+const out = path.resolve(root, values.out);
+
+const exists = (file) =>
+  stat(file).then(
+    () => true,
+    () => false,
+  );
+if (values['if-needed'] && !(await exists(path.join(root, 'tsconfig.json')))) process.exit(0);
+
+const { generateProto } = await import('./generate-proto.mjs');
+await generateProto();
+const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+const compiled = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.json'), '--outDir', out], {
+  cwd: root,
+  stdio: 'inherit',
+});
+await cp(path.join(root, 'src/shared/proto/gen'), path.join(out, 'src/shared/proto/gen'), { recursive: true });
+for (const program of ['src/main.js', 'src/process-shim/main.js']) {
+  const file = path.join(out, program);
+  if (await exists(file)) await chmod(file, 0o755);
+}
+process.exit(compiled.status ?? 1);

@@ -1,0 +1,65 @@
+import path from 'node:path';
+import { isIdentifier, type Namespace, type ShimId, type TaskId } from './identifiers.ts';
+
+/** Where things are on disk; see docs/architecture.md, "On disk". */
+export interface Directories {
+  /** Persistent: the metadata store and the tasks' work directories. */
+  readonly root: string;
+  /** Gone after a reboot: sockets and bundles. */
+  readonly state: string;
+}
+
+/** The directory of a namespace's shared shims, beside the bundles; no task id starts with a dot. */
+export const sharedShimsDirectory = '.shims';
+
+/** Joins names that came from a client to a directory; the last line of defence against one that is a path. */
+function child(directory: string, ...names: string[]): string {
+  for (const name of names) {
+    if (!isIdentifier(name)) throw new Error(`refusing to make a path of ${JSON.stringify(name)}`);
+  }
+  return path.join(directory, ...names);
+}
+
+export function namespaceDirectory(directory: string, namespace: Namespace): string {
+  return child(directory, namespace);
+}
+
+/** `<state>/<namespace>/<task>` */
+export function taskBundle(directories: Directories, namespace: Namespace, task: TaskId): string {
+  return child(directories.state, namespace, task);
+}
+
+/** `<root>/<namespace>/<task>` */
+export function taskWorkDirectory(directories: Directories, namespace: Namespace, task: TaskId): string {
+  return child(directories.root, namespace, task);
+}
+
+/** `<state>/<namespace>/.shims/<shim>` */
+export function sharedShimBundle(directories: Directories, namespace: Namespace, shim: ShimId): string {
+  return child(path.join(namespaceDirectory(directories.state, namespace), sharedShimsDirectory), shim);
+}
+
+/** The socket that shims publish events to. Its address never changes while a shim lives. */
+export function eventsSocket(directories: Directories): string {
+  return path.join(directories.state, 'events.sock');
+}
+
+/** Names of the files of a bundle. */
+export const bundleFiles = {
+  /** The OCI spec. */
+  config: 'config.json',
+  /** Mount point of the root file system. */
+  rootfs: 'rootfs',
+  /** Link to the task's work directory under the root directory. */
+  work: 'work',
+  /** How to reach the shim: the reply of its `start` action, as containerd writes it. */
+  bootstrap: 'bootstrap.json',
+  /** Absolute path of the shim's binary, as containerd writes it. */
+  shimBinaryPath: 'shim-binary-path',
+  /** The shim's own log. */
+  log: 'log',
+  /** What shimd itself has to know of the task to adopt it: one JSON object, written before Create. */
+  task: 'task.json',
+  /** One JSON line for each process that was announced to the shim: init once it has a pid, execs before Exec. */
+  processes: 'processes.jsonl',
+} as const;

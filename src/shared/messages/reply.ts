@@ -1,0 +1,84 @@
+import type { TransferredError } from '../errors/index.ts';
+import type { TaskRef } from '../identifiers.ts';
+import type { Any } from '../wire/any.ts';
+import type { OperationKind } from './operation.ts';
+import type { Exit, ExitSource, ProcessInfo, ProcessSnapshot } from './process.ts';
+import type { BinaryFacts, ShimInfo } from './shim.ts';
+
+/** `containerd.types.RuntimeInfo`, as the shim's `-info` action printed it. */
+export interface RuntimeInfo {
+  readonly name: string;
+  readonly version: string;
+  readonly revision: string;
+  readonly options?: Any | undefined;
+  readonly features?: Any | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What adoption found of one task. */
+export type AdoptedTask = TaskRef &
+  (
+    | {
+        readonly kind: 'live';
+        readonly runtime: string;
+        /** Init first, then the execs that the shim still knows. */
+        readonly processes: readonly ProcessSnapshot[];
+      }
+    /** The shim is gone, or does not know the task: its remains are removed, its processes ended. */
+    | { readonly kind: 'gone'; readonly exits: readonly LostExit[] }
+    /** The shim is there but did not answer in time: nothing is known, nothing was touched. */
+    | { readonly kind: 'silent'; readonly runtime: string; readonly reason: string }
+  );
+
+/** The end of a process whose shim is gone. */
+export interface LostExit extends Exit {
+  readonly exec?: string | undefined;
+  readonly source: ExitSource;
+}
+
+export interface AdoptShimReply {
+  /** Absent where nothing answers at its address any more. */
+  readonly shim?: ShimInfo | undefined;
+  readonly tasks: readonly AdoptedTask[];
+}
+
+export interface CreateTaskReply {
+  readonly pid: number;
+  readonly shim: ShimInfo;
+}
+
+export interface DestroyTaskReply {
+  readonly exits: readonly LostExit[];
+}
+
+/** What each operation answers. */
+export interface ReplyByKind {
+  attach: { readonly threadId: number };
+  'probe-binary': BinaryFacts;
+  'runtime-info': RuntimeInfo;
+  'start-shim': ShimInfo;
+  'adopt-shim': AdoptShimReply;
+  'stop-shim': { readonly stopped: true };
+  'create-task': CreateTaskReply;
+  start: { readonly pid: number };
+  exec: { readonly added: true };
+  kill: { readonly sent: true };
+  delete: Exit;
+  'destroy-task': DestroyTaskReply;
+  state: ProcessSnapshot;
+  pids: { readonly processes: readonly ProcessInfo[] };
+  pause: { readonly paused: true };
+  resume: { readonly resumed: true };
+  update: { readonly updated: true };
+  stats: { readonly stats: Any };
+  checkpoint: { readonly written: true };
+  resize: { readonly resized: true };
+  'close-io': { readonly closed: true };
+}
+
+export type ReplyOf<K extends OperationKind> = ReplyByKind[K];
+
+/** A reply as it crosses threads; an error crosses encoded, because a thrown one would lose its code. */
+export type Outcome<K extends OperationKind> =
+  | { readonly ok: true; readonly reply: ReplyOf<K> }
+  | { readonly ok: false; readonly error: TransferredError };

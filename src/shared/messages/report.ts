@@ -1,0 +1,33 @@
+import type { ExecId, ShimRef, TaskRef } from '../identifiers.ts';
+import type { Exit, ExitSource } from './process.ts';
+import type { LostExit } from './reply.ts';
+
+/** A process ended. Can overtake the reply to the `start` that began it: the exit router restores the order. */
+export interface ExitReport extends TaskRef, Exit {
+  readonly kind: 'exit';
+  readonly exec?: ExecId | undefined;
+  readonly source: ExitSource;
+}
+
+/** The connection to a shim closed or was refused. Followed by one `task-lost` for each of its tasks. */
+export interface ShimLostReport extends ShimRef {
+  readonly kind: 'shim-lost';
+  readonly reason: string;
+}
+
+/** A task of a lost shim was cleaned up: it is gone, and so are its processes. */
+export interface TaskLostReport extends TaskRef {
+  readonly kind: 'task-lost';
+  readonly exits: readonly LostExit[];
+}
+
+/** A log line of the slot; main writes it. */
+export interface LogReport {
+  readonly kind: 'log';
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** One message from a slot to the supervisor that nobody asked for. */
+export type Report = ExitReport | ShimLostReport | TaskLostReport | LogReport;
