@@ -1,0 +1,13 @@
+import { google, shimd } from '../proto/gen/admin.js';
+import { unary } from './method.ts';
+
+const service = 'shimd.v1.Admin';
+const v1 = shimd.v1;
+
+/** What containerd's API cannot say: `shimd.v1.Admin`. */
+export const adminDefinition = {
+  deleteTask: unary(service, 'DeleteTask', v1.DeleteTaskRequest, v1.DeleteTaskResponse),
+  listShims: unary(service, 'ListShims', google.protobuf.Empty, v1.ListShimsResponse),
+  listSlots: unary(service, 'ListSlots', google.protobuf.Empty, v1.ListSlotsResponse),
+  restartSlot: unary(service, 'RestartSlot', v1.RestartSlotRequest, google.protobuf.Empty),
+};
