@@ -1,0 +1,173 @@
+#!/usr/bin/env node
+// Puts real runtimes into .cache/runtimes: runc, and containerd's shim and ctr of several generations, from Debian's archive.
+// Needs no root and installs nothing. A second run finds everything there and is done at once; `--refresh` looks for newer versions.
+// Elsewhere than on Debian it takes what is on PATH. What there is goes into .cache/runtimes/manifest.json.
+import { execFile } from 'node:child_process';
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { osRelease, replaceDirectory, Suite } from './lib/apt.mjs';
+import { withLock } from './lib/directory-lock.mjs';
+import { isStatic, makeRootfs } from './lib/rootfs.mjs';
+
+/** Suite → the packages taken from it. Versions are what the suite has: nothing is pinned. */
+const packages = {
+  bookworm: ['runc', 'busybox-static', 'containerd'],
+  trixie: ['containerd'],
+  sid: ['containerd'],
+};
+
+const run = promisify(execFile);
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+export const cacheDirectory = path.join(root, '.cache');
+const runtimes = path.join(cacheDirectory, 'runtimes');
+export const manifestFile = path.join(runtimes, 'manifest.json');
+const rootfs = path.join(cacheDirectory, 'rootfs/busybox');
+
+const readJson = async (file) => JSON.parse(await readFile(file, 'utf8').catch(() => 'null'));
+const runs = (file) =>
+  access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+
+/** What a program says of its version, in the words before the first digit dropped; undefined where it does not run. */
+async function versionOf(program, args) {
+  const said = await run(program, args, { timeout: 10_000 }).catch((error) => error);
+  return /(\d+\.\d+\.\d+[^\s]*)/.exec(`${said.stdout ?? ''}${said.stderr ?? ''}`)?.[1];
+}
+
+async function fetchSuite(name, { refresh, say }) {
+  const directory = path.join(runtimes, name);
+  const stampFile = path.join(directory, 'stamp.json');
+  const stamp = await readJson(stampFile);
+  const wanted = packages[name];
+  if (!refresh && stamp && wanted.every((one) => stamp.packages[one])) return stamp;
+  const suite = new Suite(name, path.join(runtimes, `.apt-${name}`));
+  try {
+    say(`${name}: reading the package lists`);
+    await suite.update();
+    const versions = {};
+    for (const one of wanted) versions[one] = await suite.version(one);
+    if (stamp && wanted.every((one) => stamp.packages[one] === versions[one])) return stamp;
+    const fresh = path.join(runtimes, `.new-${name}`);
+    await rm(fresh, { recursive: true, force: true });
+    for (const one of wanted) {
+      say(`${name}: fetching ${one} ${versions[one]}`);
+      await suite.unpack(one, versions[one], fresh);
+    }
+    const made = { suite: name, packages: versions };
+    await writeFile(path.join(fresh, 'stamp.json'), `${JSON.stringify(made, null, 2)}\n`);
+    await replaceDirectory(fresh, directory);
+    return made;
+  } finally {
+    await suite.close();
+  }
+}
+
+/** The first of `candidates` that can be executed. */
+async function firstOf(candidates) {
+  for (const candidate of candidates) if (await runs(candidate)) return candidate;
+  return undefined;
+}
+
+const onPath = (name) =>
+  firstOf(
+    (process.env.PATH ?? '')
+      .split(path.delimiter)
+      .filter(Boolean)
+      .map((directory) => path.join(directory, name)),
+  );
+
+/** A generation: one containerd's shim and ctr. Undefined, with the reason said, where its programs do not run here. */
+async function generation(name, shim, ctr, say) {
+  const version = shim && (await versionOf(shim, ['-v']));
+  const ctrVersion = ctr && (await versionOf(ctr, ['--version']));
+  if (!version || !ctrVersion) {
+    say(`${name}: ${shim ?? 'containerd-shim-runc-v2'} or ${ctr ?? 'ctr'} is missing or does not run here; left out`);
+    return undefined;
+  }
+  return { name, version: version.replace(/[~+].*$/, ''), shim, ctr };
+}
+
+async function collect(debian, say) {
+  const missing = [];
+  const generations = [];
+  for (const name of debian ? Object.keys(packages) : []) {
+    const bin = path.join(runtimes, name, 'usr/bin');
+    generations.push(await generation(name, path.join(bin, 'containerd-shim-runc-v2'), path.join(bin, 'ctr'), say));
+  }
+  if (!debian)
+    generations.push(await generation('path', await onPath('containerd-shim-runc-v2'), await onPath('ctr'), say));
+  const runc = debian ? path.join(runtimes, 'bookworm/usr/sbin/runc') : await onPath('runc');
+  const runcVersion = runc && (await versionOf(runc, ['--version']));
+  if (!runcVersion) missing.push('runc');
+  const busybox = debian ? path.join(runtimes, 'bookworm/bin/busybox') : await onPath('busybox');
+  if (!busybox || !(await runs(busybox)) || !(await isStatic(busybox))) missing.push('a static busybox');
+  else if (!(await runs(path.join(rootfs, 'bin/busybox')))) await makeRootfs(busybox, rootfs);
+  const found = generations.filter(Boolean);
+  if (found.length === 0) missing.push('containerd-shim-runc-v2 and ctr');
+  return {
+    generations: found,
+    ...(runcVersion ? { runc: { version: runcVersion, path: runc } } : {}),
+    ...(missing.includes('a static busybox') ? {} : { rootfs }),
+    missing,
+  };
+}
+
+function table(manifest) {
+  const rows = [['program', 'version', 'where']];
+  if (manifest.runc) rows.push(['runc', manifest.runc.version, path.relative(root, manifest.runc.path)]);
+  for (const { name, version, shim } of manifest.generations) {
+    rows.push([`shim+ctr (${name})`, version, path.relative(root, path.dirname(shim))]);
+  }
+  if (manifest.rootfs) rows.push(['busybox rootfs', '', path.relative(root, manifest.rootfs)]);
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows.map((row) => `  ${row[0].padEnd(widths[0])}  ${row[1].padEnd(widths[1])}  ${row[2]}`).join('\n');
+}
+
+/** Fetches what is missing, writes the manifest and answers it. Throws where the archive cannot be reached. */
+export async function fetchRuntimes({ refresh = false, say = (line) => console.log(line) } = {}) {
+  const release = await osRelease();
+  const debian =
+    release.ID === 'debian' &&
+    Boolean(await onPath('apt-get')) &&
+    Boolean(await onPath('dpkg-deb')) &&
+    process.arch !== 'ia32';
+  await mkdir(runtimes, { recursive: true });
+  return withLock(
+    path.join(cacheDirectory, 'runtimes.lock'),
+    async () => {
+      if (debian) {
+        // All are waited for, so that none is still writing when the lock is given back.
+        const done = await Promise.allSettled(Object.keys(packages).map((name) => fetchSuite(name, { refresh, say })));
+        const failed = done.find((one) => one.status === 'rejected');
+        if (failed) throw failed.reason;
+      }
+      const manifest = await collect(debian, say);
+      const temporary = `${manifestFile}.${process.pid}`;
+      await writeFile(temporary, `${JSON.stringify(manifest, null, 2)}\n`);
+      await rename(temporary, manifestFile);
+      return manifest;
+    },
+    { onWait: () => say('another run is fetching the runtimes; waiting for it') },
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: { refresh: { type: 'boolean', default: false } } });
+  try {
+    const manifest = await fetchRuntimes({ refresh: values.refresh });
+    console.log(`runtimes in .cache:\n${table(manifest)}`);
+    if (manifest.missing.length > 0) {
+      console.log(
+        `missing: ${manifest.missing.join(', ')}; install them and put them on PATH to run the tests that need them`,
+      );
+      process.exitCode = 1;
+    }
+  } catch (error) {
+    console.error(`fetch-runtimes: ${error.stderr?.trim() || error.message}`);
+    process.exitCode = 1;
+  }
+}
