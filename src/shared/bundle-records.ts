@@ -1,0 +1,105 @@
+import { type ExecId, isIdentifier, type Namespace, type ShimId, type TaskId } from './identifiers.ts';
+import type { Stdio } from './messages/process.ts';
+import type { PlacementMode } from './messages/shim.ts';
+
+/** `task.json` of a bundle: everything that adoption has to know and no shim tells. Written before Create. */
+export interface TaskRecord {
+  readonly namespace: Namespace;
+  readonly task: TaskId;
+  /** The shim that the task was created in; with mode `shared` its bundle is under `.shims/`. */
+  readonly shim: ShimId;
+  readonly mode: PlacementMode;
+  /** Absolute path of the shim's binary, for the `delete` action. */
+  readonly binary: string;
+  /** The runtime as the client wrote it. */
+  readonly runtime: string;
+  /** Init's stdio as the client gave it. */
+  readonly stdio: Stdio;
+}
+
+/** One line of `processes.jsonl`. A later line about the same process replaces an earlier one. */
+export interface ProcessRecord {
+  /** Absent for init. */
+  readonly exec?: ExecId | undefined;
+  /** 0 while the process was not started. */
+  readonly pid: number;
+  readonly stdio: Stdio;
+  /** The process was deleted: there is nothing to find any more. */
+  readonly deleted?: boolean | undefined;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function parseObject(text: string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function stdioOf(value: unknown): Stdio {
+  const from: Json = typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+  return {
+    stdin: textOf(from['stdin']),
+    stdout: textOf(from['stdout']),
+    stderr: textOf(from['stderr']),
+    terminal: from['terminal'] === true,
+  };
+}
+
+function identifierOf<Id extends string>(value: unknown): Id | undefined {
+  return typeof value === 'string' && isIdentifier(value) ? (value as Id) : undefined;
+}
+
+export function formatTaskRecord(record: TaskRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+/** Undefined where the text is no record of a task: cut off, foreign, or with ids that are none. */
+export function parseTaskRecord(text: string): TaskRecord | undefined {
+  const from = parseObject(text);
+  if (from === undefined) return undefined;
+  const namespace = identifierOf<Namespace>(from['namespace']);
+  const task = identifierOf<TaskId>(from['task']);
+  const shim = identifierOf<ShimId>(from['shim']);
+  const mode = from['mode'];
+  if (namespace === undefined || task === undefined || shim === undefined) return undefined;
+  if (mode !== 'per-task' && mode !== 'shared') return undefined;
+  return {
+    namespace,
+    task,
+    shim,
+    mode,
+    binary: textOf(from['binary']),
+    runtime: textOf(from['runtime']),
+    stdio: stdioOf(from['stdio']),
+  };
+}
+
+export function formatProcessRecord(record: ProcessRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+/**
+ * The last word on each process, init first, deleted ones left out. Lines that are cut off (the writer died) or
+ * foreign are skipped.
+ */
+export function parseProcessRecords(text: string): ProcessRecord[] {
+  const records = new Map<string, ProcessRecord>();
+  for (const line of text.split('\n')) {
+    const from = parseObject(line);
+    if (from === undefined) continue;
+    const exec = from['exec'] === undefined ? undefined : identifierOf<ExecId>(from['exec']);
+    if (from['exec'] !== undefined && exec === undefined) continue;
+    const pid = Number.isSafeInteger(from['pid']) ? Number(from['pid']) : 0;
+    if (from['deleted'] === true) records.delete(exec ?? '');
+    else records.set(exec ?? '', { ...(exec === undefined ? {} : { exec }), pid, stdio: stdioOf(from['stdio']) });
+  }
+  const init = records.get('');
+  records.delete('');
+  return init === undefined ? [...records.values()] : [init, ...records.values()];
+}
