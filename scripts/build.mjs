@@ -1,7 +1,7 @@
 // Builds the project: protobuf code, then TypeScript, into dist/ (or --out DIR).
 // `--if-needed` does nothing where the sources are absent (an installed package) and dist/ is there.
 import { spawnSync } from 'node:child_process';
-import { chmod, cp, stat } from 'node:fs/promises';
+import { chmod, cp, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,9 @@ const exists = (file) =>
   );
 if (values['if-needed'] && !(await exists(path.join(root, 'tsconfig.json')))) process.exit(0);
 
+// Says that what is in the directory is whole; made last.
+const stamp = path.join(out, '.complete');
+await rm(stamp, { force: true });
 const { generateProto } = await import('./generate-proto.mjs');
 await generateProto();
 const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
@@ -32,4 +35,5 @@ for (const program of ['src/main.js', 'src/process-shim/main.js']) {
   const file = path.join(out, program);
   if (await exists(file)) await chmod(file, 0o755);
 }
+if (compiled.status === 0) await writeFile(stamp, '');
 process.exit(compiled.status ?? 1);

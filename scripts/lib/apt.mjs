@@ -77,7 +77,7 @@ async function machineSources() {
   };
   await read('/etc/apt/sources.list');
   const parts = '/etc/apt/sources.list.d';
-  for (const name of (await readdir(parts).catch(() => [])).toSorted()) {
+  for (const name of (await readdir(parts).catch(() => [])).toSorted((a, b) => (a < b ? -1 : 1))) {
     if (/^[A-Za-z0-9_.-]+\.(list|sources)$/.test(name)) await read(path.join(parts, name));
   }
   return files;

@@ -1,0 +1,119 @@
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+export interface FoundProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Ended and not waited for: it is its parent's to reap, and holds nothing but a pid. */
+function isZombie(pid: number | string): boolean {
+  const text = read(`/proc/${pid}/stat`);
+  return text.slice(text.lastIndexOf(')') + 2).startsWith('Z');
+}
+
+/** Live processes, other than this one, whose command line, environment, directory or cgroup names `mark`. */
+export function processesNaming(mark: string): FoundProcess[] {
+  const found: FoundProcess[] = [];
+  for (const name of list('/proc')) {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid || Number(name) === process.ppid) continue;
+    const command = read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim();
+    const traces = [command, read(`/proc/${name}/environ`), read(`/proc/${name}/cgroup`)];
+    try {
+      traces.push(readlinkSync(`/proc/${name}/cwd`));
+    } catch {
+      // Gone, or a kernel thread.
+    }
+    if (command !== '' && traces.some((trace) => trace.includes(mark)) && !isZombie(name)) {
+      found.push({ pid: Number(name), command });
+    }
+  }
+  return found;
+}
+
+/** True while `pid` is a process that has not ended. */
+export function isAlive(pid: number): boolean {
+  return read(`/proc/${pid}/stat`) !== '' && !isZombie(pid);
+}
+
+/** Mount points whose path names `mark`. */
+export function mountsNaming(mark: string): string[] {
+  return read('/proc/self/mountinfo')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.includes(mark));
+}
+
+/** Roots of the cgroup hierarchies: one on v2, one a controller on v1. */
+function cgroupRoots(): string[] {
+  return read('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point !== '');
+}
+
+/** cgroup directories at or below `parent` (a path as in `linux.cgroupsPath`), the parent itself left out. */
+export function cgroupsBelow(parent: string): string[] {
+  const found: string[] = [];
+  const walk = (directory: string): void => {
+    for (const name of list(directory)) {
+      const child = path.join(directory, name);
+      if (statSync(child, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+      found.push(child);
+      walk(child);
+    }
+  };
+  for (const root of cgroupRoots()) walk(path.join(root, parent));
+  return found;
+}
+
+/** The cgroup directories of `parent` itself, one a hierarchy, where they exist. */
+export function cgroupDirectories(parent: string): string[] {
+  return cgroupRoots()
+    .map((root) => path.join(root, parent))
+    .filter((directory) => statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true);
+}
+
+/** runc's own directories of containers in namespaces whose name has `mark` in it. */
+export function runcStateNaming(mark: string, root = '/run/containerd/runc'): string[] {
+  return list(root)
+    .filter((namespace) => namespace.includes(mark))
+    .flatMap((namespace) => list(path.join(root, namespace)).map((id) => path.join(root, namespace, id)));
+}
+
+/** Every file, directory (with a slash at its end) and socket below `directory`, relative to it, sorted. */
+export function tree(directory: string): string[] {
+  const found: string[] = [];
+  const walk = (relative: string): void => {
+    let entries: import('node:fs').Dirent[] = [];
+    try {
+      entries = readdirSync(path.join(directory, relative), { withFileTypes: true });
+    } catch {
+      return;
+    }
+    for (const entry of entries) {
+      const name = path.join(relative, entry.name);
+      found.push(entry.isDirectory() ? `${name}/` : name);
+      if (entry.isDirectory()) walk(name);
+    }
+  };
+  walk('');
+  return found.toSorted();
+}
