@@ -72,7 +72,7 @@ function runVitest(environment) {
     // A group of its own, so that a hang can be ended with everything that vitest forked.
     detached: true,
   });
-  const forward = (signal) => process.kill(-child.pid, signal);
+  const forward = (signal) => process.kill(0 - child.pid, signal);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => forward(signal));
   const timer = setTimeout(() => {
     console.error(`npm test: not done after ${patience / 60_000} minutes; ending it`);
@@ -127,9 +127,9 @@ async function main() {
     failed = true;
   }
   const skipped = (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0);
-  // A suite that could not be loaded has no tests to count, and is a failure all the same.
+  // A file that could not be loaded, or whose hook failed, has no failed test to count and is a failure all the same.
   const broken = (report.testResults ?? []).filter(
-    (file) => file.status === 'failed' && file.assertionResults.length === 0,
+    (file) => file.status === 'failed' && file.assertionResults.every((one) => one.status !== 'failed'),
   );
   const failures = (report.numFailedTests ?? 0) + broken.length;
   console.log(`\n${report.numPassedTests ?? 0} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 function read(file: string): string {
@@ -102,7 +102,7 @@ export function runcStateNaming(mark: string, root = '/run/containerd/runc'): st
 export function tree(directory: string): string[] {
   const found: string[] = [];
   const walk = (relative: string): void => {
-    let entries: import('node:fs').Dirent[] = [];
+    let entries: Dirent[] = [];
     try {
       entries = readdirSync(path.join(directory, relative), { withFileTypes: true });
     } catch {
