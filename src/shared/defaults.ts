@@ -17,16 +17,17 @@ function directoryOf(value: string | undefined): string | undefined {
 }
 
 /**
- * `/var/lib/shimd` and `/run/shimd` for root; for others `$XDG_DATA_HOME/shimd` (`~/.local/share/shimd`) and
+ * `/var/lib/shimd` and `/run/shimd` for root; for others `$XDG_STATE_HOME/shimd` (`~/.local/state/shimd`) and
  * `$XDG_RUNTIME_DIR/shimd` (`/tmp/shimd-UID`).
  */
 export function defaultDirectories(surroundings: Surroundings = here()): Directories {
   const { uid, env } = surroundings;
   if (uid === 0) return { root: '/var/lib/shimd', state: '/run/shimd' };
-  const data = directoryOf(env['XDG_DATA_HOME']) ?? path.join(directoryOf(env['HOME']) ?? '/tmp', '.local/share');
+  const home = directoryOf(env['HOME']) ?? '/tmp';
+  const persistent = directoryOf(env['XDG_STATE_HOME']) ?? path.join(home, '.local/state');
   const runtime = directoryOf(env['XDG_RUNTIME_DIR']);
   return {
-    root: path.join(data, 'shimd'),
+    root: path.join(persistent, 'shimd'),
     state: runtime === undefined ? `/tmp/shimd-${uid}` : path.join(runtime, 'shimd'),
   };
 }
