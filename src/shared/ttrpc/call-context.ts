@@ -16,12 +16,14 @@ export class CallContext {
   constructor(call: {
     readonly service: string;
     readonly method: string;
-    readonly timeoutNano: number;
+    /** A number or a Long, as the decoder gives it. */
+    readonly timeoutNano: unknown;
     readonly metadata: readonly { readonly key?: string | null; readonly value?: string | null }[];
   }) {
     this.service = call.service;
     this.method = call.method;
-    this.deadline = call.timeoutNano > 0 ? Date.now() + call.timeoutNano / 1e6 : undefined;
+    const timeout = Number(call.timeoutNano) / 1e6;
+    this.deadline = timeout > 0 ? Date.now() + timeout : undefined;
     const metadata = new Map<string, string>();
     for (const { key, value } of call.metadata) {
       if (key && !metadata.has(key)) metadata.set(key, value ?? '');

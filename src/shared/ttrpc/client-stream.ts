@@ -16,7 +16,7 @@ export interface StreamOutlet {
 /**
  * The client's side of a streaming call. Iterate it for what the server sends; the loop ends with the stream and throws
  * a TaskError where the call fails. ttrpc has no message to cancel a call: leaving the loop makes the client forget the
- * stream, while the server goes on until its own end.
+ * stream and close its own side of it, while the server goes on until its own end.
  */
 export class ClientStream<Req, Res> implements Receiver, AsyncIterable<Res> {
   readonly #method: StreamMethod<Req, Res>;
@@ -30,7 +30,7 @@ export class ClientStream<Req, Res> implements Receiver, AsyncIterable<Res> {
     this.path = methodPath(method);
     this.#outlet = outlet;
     this.#sendClosed = !method.clientStreams;
-    this.#queue = new BoundedQueue<Res>(streamCapacity, () => outlet.forget());
+    this.#queue = new BoundedQueue<Res>(streamCapacity, () => this.#onEnd());
   }
 
   /** Throws FAILED_PRECONDITION after `closeSend` or the stream's end, RESOURCE_EXHAUSTED for more than 4 MiB. */
@@ -44,7 +44,7 @@ export class ClientStream<Req, Res> implements Receiver, AsyncIterable<Res> {
   async closeSend(): Promise<void> {
     if (this.#sendClosed || this.#queue.ended) return;
     this.#sendClosed = true;
-    await this.#outlet.sendData(frameFlags.remoteClosed | frameFlags.noData, new Uint8Array(), this.path);
+    await this.#sendEnd();
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Res> {
@@ -52,6 +52,8 @@ export class ClientStream<Req, Res> implements Receiver, AsyncIterable<Res> {
   }
 
   receive(frame: Frame): boolean {
+    const last = frame.type === frameTypes.response || hasFlag(frame, frameFlags.remoteClosed);
+    if (last) this.#sendClosed = true;
     try {
       this.#accept(frame);
     } catch (error) {
@@ -75,6 +77,18 @@ export class ClientStream<Req, Res> implements Receiver, AsyncIterable<Res> {
     } else {
       throw new TaskError('INTERNAL', `${this.path}: unexpected frame on the stream: ${describeFrame(frame)}`);
     }
+  }
+
+  /** A server that still waits for messages of a stream nobody reads is told that none will come. */
+  #onEnd(): void {
+    this.#outlet.forget();
+    if (this.#sendClosed) return;
+    this.#sendClosed = true;
+    this.#sendEnd().catch(() => undefined);
+  }
+
+  #sendEnd(): Promise<void> {
+    return this.#outlet.sendData(frameFlags.remoteClosed | frameFlags.noData, new Uint8Array(), this.path);
   }
 
   #push(payload: Uint8Array): void {

@@ -33,6 +33,7 @@ const maxWaitingToSend = 1024;
 
 const noFlags = 0;
 const none: CallOptions = {};
+const nothing = (): void => undefined;
 
 /**
  * A client of one ttrpc server over one unix socket. Calls run side by side. When the connection closes, every pending call
@@ -105,8 +106,11 @@ export class TtrpcClient implements Disposable {
     const path = methodPath(method);
     assertLive(path, options);
     const payload = method.encode(request);
-    if (this.#connection.congested) await this.#waitForRoom(path, options);
-    return await new Promise<Res>((resolve, reject) => {
+    if (this.#connection.congested) {
+      await this.#waitForRoom(path, options);
+      assertLive(path, options);
+    }
+    return new Promise<Res>((resolve, reject) => {
       const call = new PendingCall(path, (bytes) => method.decode(bytes), resolve, reject);
       const stream = this.#open(call, noFlags, encodeRequest(method, payload, options), path);
       const release = this.#limit(stream, path, options);
@@ -127,7 +131,7 @@ export class TtrpcClient implements Disposable {
     assertLive(path, options);
     const payload = request === undefined ? new Uint8Array() : method.encode(request);
     let id = 0;
-    let release = (): void => undefined;
+    let release = nothing;
     const stream = new ClientStream(method, {
       sendData: (flags, data, doing) => this.#sendData(id, flags, data, doing, options),
       forget: () => {
@@ -167,7 +171,7 @@ export class TtrpcClient implements Disposable {
   /** Ends the stream at the deadline or by the signal; returns what takes both back. */
   #limit(stream: number, path: string, options: CallOptions): () => void {
     const { deadline, signal } = options;
-    if (deadline === undefined && signal === undefined) return () => undefined;
+    if (deadline === undefined && signal === undefined) return nothing;
     const fail = (error: TaskError) => {
       const receiver = this.#receivers.get(stream);
       this.#receivers.delete(stream);

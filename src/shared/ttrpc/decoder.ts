@@ -98,7 +98,7 @@ export class FrameDecoder {
   #collect(header: FrameHeader, part: Uint8Array): void {
     const filled = this.#collectedLength + part.length;
     if (filled > this.#collected.length) {
-      const grown = new Uint8Array(Math.min(header.length, Math.max(firstCapacity, filled * 2)));
+      const grown = Buffer.allocUnsafeSlow(Math.min(header.length, Math.max(firstCapacity, filled * 2)));
       grown.set(this.#collected.subarray(0, this.#collectedLength));
       this.#collected = grown;
     }

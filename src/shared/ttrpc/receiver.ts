@@ -15,7 +15,7 @@ export interface Receiver {
 /** The payload of a response frame. Throws the remote's error as it is, or INTERNAL where the bytes make no sense. */
 export function readResponse(frame: Frame, path: string): Uint8Array {
   const response = parse(() => ttrpc.Response.decode(frame.data), path);
-  const code = Number(response.status?.code ?? 0);
+  const code = response.status?.code ?? 0;
   if (code !== 0) throw new TaskError(codeOfNumber(code), response.status?.message ?? '');
   return response.payload;
 }

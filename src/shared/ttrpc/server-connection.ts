@@ -80,7 +80,7 @@ export class ServerConnection {
       const context = new CallContext({
         service: request.service,
         method: request.method,
-        timeoutNano: Number(request.timeoutNano),
+        timeoutNano: request.timeoutNano,
         metadata: request.metadata,
       });
       if (handler.kind === 'unary') this.#unary(frame.stream, handler, request.payload, context);
@@ -138,7 +138,7 @@ export class ServerConnection {
         this.#respond(stream, data);
         return;
       }
-      if (!this.#connection.isOpen) return;
+      if (!this.#connection.isOpen || !this.#calls.has(stream)) return;
       this.#connection.send({ stream, type: frameTypes.data, flags: 0, data });
       if (this.#connection.congested) await this.#connection.drained();
     }
@@ -148,17 +148,20 @@ export class ServerConnection {
   }
 
   #continue(frame: Frame): void {
-    const requests = this.#calls.get(frame.stream)?.requests;
-    if (requests === undefined) {
+    const call = this.#calls.get(frame.stream);
+    const requests = call?.requests;
+    if (call === undefined || requests === undefined) {
       this.#refuse(frame.stream, invalidArgument('StreamID is no longer active'));
       return;
     }
     if (!hasFlag(frame, frameFlags.noData) && !requests.push(frame.data)) {
-      requests.end(
-        requests.ended
-          ? invalidArgument('data handling error: ttrpc: stream closed')
-          : new TaskError('RESOURCE_EXHAUSTED', 'data handling error: messages arrive faster than they are read'),
-      );
+      const error = requests.ended
+        ? invalidArgument('data handling error: ttrpc: stream closed')
+        : new TaskError('RESOURCE_EXHAUSTED', 'data handling error: messages arrive faster than they are read');
+      requests.end(error);
+      this.#calls.delete(frame.stream);
+      call.context.end(error);
+      this.#refuse(frame.stream, error);
     }
     if (hasFlag(frame, frameFlags.remoteClosed)) requests.end();
   }

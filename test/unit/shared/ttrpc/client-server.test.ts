@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const resource of opened.splice(0).reverse()) await resource.close();
+  for (const resource of opened.splice(0).toReversed()) await resource.close();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -78,4 +78,315 @@ test('a thousand calls side by side each get their own reply, in any order', asy
   const numbers = Array.from({ length: 1000 }, (_, number) => String(number));
   expect(await Promise.all(numbers.map((number) => client.call(echo, number)))).toEqual(numbers);
   expect(client.pendingCount).toBe(0);
+});
+
+test('an error of a handler arrives with its code and message', async () => {
+  const { client } = await serve({
+    Echo: unary(text, () => {
+      throw notFound('task x not found');
+    }),
+  });
+  await expect(client.call(echo, '')).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'task x not found' });
+});
+
+test('what a handler throws by mistake arrives as UNKNOWN and is reported on the server', async () => {
+  const reported: Error[] = [];
+  const { client } = await serve(
+    {
+      Echo: unary(text, () => {
+        throw new TypeError('oops');
+      }),
+    },
+    { onError: (error) => reported.push(error) },
+  );
+  await expect(client.call(echo, '')).rejects.toMatchObject({ code: 'UNKNOWN', message: 'oops' });
+  expect(reported).toHaveLength(1);
+});
+
+test('an unknown service or method is UNIMPLEMENTED, names of object prototypes too', async () => {
+  const { client } = await serve({ Echo: echoing });
+  const cases = [
+    [method('Echo', 'test.Other'), 'service test.Other'],
+    [method('Nope'), 'method Nope'],
+    [method('constructor'), 'method constructor'],
+    [method('x', '__proto__'), 'service __proto__'],
+  ] as const;
+  for (const [unknown, message] of cases) {
+    await expect(client.call(unknown, '')).rejects.toMatchObject({ code: 'UNIMPLEMENTED', message });
+  }
+  expect(await client.call(echo, 'still here')).toBe('still here');
+});
+
+test('a request over 4 MiB fails alone', async () => {
+  const { client } = await serve({ Echo: echoing });
+  const large = client.call(echo, 'x'.repeat(5 * 1024 * 1024));
+  await expect(large).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  expect(await client.call(echo, 'small')).toBe('small');
+});
+
+test('a reply over 4 MiB fails its call alone', async () => {
+  const { client } = await serve({
+    Echo: unary(text, (message) => (message === 'large' ? 'x'.repeat(5 * 1024 * 1024) : message)),
+  });
+  const [large, small] = await Promise.allSettled([client.call(echo, 'large'), client.call(echo, 'small')]);
+  expect(large).toMatchObject({ status: 'rejected', reason: { code: 'RESOURCE_EXHAUSTED' } });
+  expect(small).toMatchObject({ status: 'fulfilled', value: 'small' });
+});
+
+test('4 MB each way, ten at a time, arrive unharmed', async () => {
+  const { client } = await serve({ Echo: echoing });
+  const messages = Array.from({ length: 10 }, (_, at) => String(at).repeat(4_000_000));
+  const replies = await Promise.all(messages.map((message) => client.call(echo, message)));
+  expect(replies.every((reply, at) => reply === messages[at])).toBe(true);
+});
+
+test('metadata and the time left reach the handler, the time only where it is asked for', async () => {
+  const contexts: CallContext[] = [];
+  const { client } = await serve({
+    Echo: unary(text, (message, context) => {
+      contexts.push(context);
+      return message;
+    }),
+  });
+  const deadline = Date.now() + 30_000;
+  const metadata = { 'containerd-namespace-ttrpc': 'k8s.io' };
+  await client.call(echo, '', { deadline, metadata });
+  await client.call(echo, '', { deadline, sendDeadline: true });
+  expect(contexts.map((context) => context.metadata.get('containerd-namespace-ttrpc'))).toEqual(['k8s.io', undefined]);
+  expect(contexts[0]?.deadline).toBeUndefined();
+  expect(Math.abs((contexts[1]?.deadline ?? 0) - deadline)).toBeLessThan(1000);
+});
+
+test('a handler hears of the deadline that was sent', async () => {
+  const heard = deferred<unknown>();
+  const { client } = await serve({
+    Echo: unary(text, async (message, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      heard.resolve(signal.reason);
+      return message;
+    }),
+  });
+  const call = client.call(echo, '', { deadline: Date.now() + 50, sendDeadline: true });
+  await expect(call).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  await expect(heard.promise).resolves.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+});
+
+test('a handler hears that its client is gone', async () => {
+  const started = deferred<void>();
+  const heard = deferred<unknown>();
+  const { client } = await serve({
+    Echo: unary(text, async (message, { signal }) => {
+      signal.addEventListener('abort', () => heard.resolve(signal.reason));
+      started.resolve();
+      await heard.promise;
+      return message;
+    }),
+  });
+  const call = client.call(echo, '');
+  await started.promise;
+  client.close();
+  await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await expect(heard.promise).resolves.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('a caller that gives up is CANCELLED and the late answer disturbs nobody', async () => {
+  const gate = deferred<string>();
+  const { client } = await serve({ Echo: unary(text, (message) => (message === 'slow' ? gate.promise : message)) });
+  const controller = new AbortController();
+  const slow = client.call(echo, 'slow', { signal: controller.signal });
+  controller.abort();
+  await expect(slow).rejects.toMatchObject({ code: 'CANCELLED' });
+  gate.resolve('late');
+  expect(await client.call(echo, 'next')).toBe('next');
+  await expect.poll(() => client.ignoredFrames).toBe(1);
+  await expect(client.call(echo, '', { signal: controller.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
+  await expect(client.call(echo, '', { deadline: 1 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+});
+
+test('when the server closes, pending calls reject with UNAVAILABLE and later ones too', async () => {
+  const { server, client } = await serve({ Echo: unary(text, () => new Promise<string>(() => undefined)) });
+  const calls = [client.call(echo, '1'), client.call(echo, '2')];
+  const settled = Promise.allSettled(calls);
+  await server.close();
+  for (const result of await settled) expect(result).toMatchObject({ reason: { code: 'UNAVAILABLE' } });
+  await expect(client.closed).resolves.toBeInstanceOf(TaskError);
+  expect(client.isOpen).toBe(false);
+  await expect(client.call(echo, '')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('more unanswered calls than the server allows are refused, the others are not harmed', async () => {
+  const gate = deferred<string>();
+  const { client } = await serve({ Echo: unary(text, () => gate.promise) }, { maxInFlight: 2 });
+  const allowed = [client.call(echo, ''), client.call(echo, '')];
+  await expect(client.call(echo, '')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  gate.resolve('done');
+  expect(await Promise.all(allowed)).toEqual(['done', 'done']);
+});
+
+test('a client whose stream ids are used up says so and finishes what is pending', async () => {
+  await serve({ Echo: echoing });
+  const client = await dial(0xffff_ffff);
+  expect(await client.call(echo, 'last')).toBe('last');
+  await expect(client.call(echo, '')).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringContaining('stream ids'),
+  });
+});
+
+const chat: StreamMethod<string, string> = {
+  service: 'test.Echo',
+  name: 'Chat',
+  clientStreams: true,
+  serverStreams: true,
+  ...text,
+};
+
+async function collect(stream: AsyncIterable<string>): Promise<string[]> {
+  const messages: string[] = [];
+  for await (const message of stream) messages.push(message);
+  return messages;
+}
+
+test('both sides of a stream send as they like, empty messages included', async () => {
+  const { client } = await serve({
+    Chat: streaming({ ...text, clientStreams: true, serverStreams: true }, async function* (requests) {
+      for await (const request of requests) yield `<${request}>`;
+      yield '';
+    }),
+  });
+  const stream = client.stream(chat, undefined);
+  for (const message of ['a', '', 'c']) await stream.send(message);
+  await stream.closeSend();
+  expect(await collect(stream)).toEqual(['<a>', '<>', '<c>', '']);
+  expect(client.pendingCount).toBe(0);
+  await expect(stream.send('late')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+});
+
+test('a server streams to one request, a client streams to one reply', async () => {
+  const { client } = await serve({
+    Count: streaming({ ...text, clientStreams: false, serverStreams: true }, async function* (requests) {
+      for await (const request of requests) {
+        for (let number = 0; number < Number(request); number += 1) yield String(number);
+      }
+    }),
+    Sum: streaming({ ...text, clientStreams: true, serverStreams: false }, async function* (requests) {
+      let sum = 0;
+      for await (const request of requests) sum += Number(request);
+      yield String(sum);
+    }),
+  });
+  const count = client.stream({ ...chat, name: 'Count', clientStreams: false }, '3');
+  expect(await collect(count)).toEqual(['0', '1', '2']);
+  const sum = client.stream({ ...chat, name: 'Sum', serverStreams: false }, undefined);
+  for (const message of ['1', '2', '39']) await sum.send(message);
+  await sum.closeSend();
+  expect(await collect(sum)).toEqual(['42']);
+});
+
+test('an error in the middle of a stream comes after what was sent before it', async () => {
+  const { client } = await serve({
+    Chat: streaming({ ...text, clientStreams: true, serverStreams: true }, async function* () {
+      yield 'one';
+      throw notFound('task y not found');
+    }),
+  });
+  const messages = client.stream(chat, undefined)[Symbol.asyncIterator]();
+  expect(await messages.next()).toEqual({ done: false, value: 'one' });
+  await expect(messages.next()).rejects.toMatchObject({ code: 'NOT_FOUND', message: 'task y not found' });
+  expect(await messages.next()).toEqual({ done: true, value: undefined });
+});
+
+test('leaving a stream early forgets it and lets the server end its side', async () => {
+  const ended = deferred<void>();
+  const { client } = await serve({
+    Chat: streaming({ ...text, clientStreams: true, serverStreams: true }, async function* (requests) {
+      yield 'one';
+      for await (const request of requests) yield request;
+      ended.resolve();
+    }),
+  });
+  for await (const message of client.stream(chat, undefined)) {
+    expect(message).toBe('one');
+    break;
+  }
+  expect(client.pendingCount).toBe(0);
+  await ended.promise;
+});
+
+test('a stream that nobody reads is cut off and the connection goes on', async () => {
+  const { client } = await serve({
+    Echo: echoing,
+    Chat: streaming({ ...text, clientStreams: true, serverStreams: true }, async function* () {
+      for (let sent = 0; sent < 40; sent += 1) yield 'x'.repeat(1024 * 1024);
+    }),
+  });
+  const stream = client.stream(chat, undefined);
+  await expect.poll(() => client.pendingCount, { timeout: 10_000 }).toBe(0);
+  expect(await client.call(echo, 'on')).toBe('on');
+  await expect(collect(stream)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+});
+
+test('a stream ends with UNAVAILABLE when the connection closes', async () => {
+  const { server, client } = await serve({
+    Chat: streaming({ ...text, clientStreams: true, serverStreams: true }, async function* (requests) {
+      for await (const request of requests) yield request;
+    }),
+  });
+  const reading = Promise.allSettled([collect(client.stream(chat, undefined))]);
+  await server.close();
+  expect((await reading)[0]).toMatchObject({ reason: { code: 'UNAVAILABLE' } });
+});
+
+test('the socket file gets its mode and stays after close, so that a dial is refused at once', async () => {
+  const server = new TtrpcServer({ services: {} });
+  opened.push(server);
+  await server.listen(socket, { mode: 0o660 });
+  expect((await stat(socket)).mode & 0o777).toBe(0o660);
+  await server.close();
+  expect((await stat(socket)).isSocket()).toBe(true);
+  await expect(dial()).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringContaining('connection refused'),
+  });
+});
+
+test('a stale socket file is replaced, and with `unlink` the file is gone after close', async () => {
+  await (await serve({ Echo: echoing })).server.close();
+  const server = new TtrpcServer({ services: { 'test.Echo': { Echo: echoing } } });
+  opened.push(server);
+  await server.listen(socket, { unlink: true });
+  expect(await (await dial()).call(echo, 'second')).toBe('second');
+  await server.close();
+  await expect(stat(socket)).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(dial()).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.not.stringMatching(/ENOENT|no such/),
+  });
+});
+
+test('a server with `unlink` leaves the socket of its successor alone', async () => {
+  const first = new TtrpcServer({ services: {} });
+  const second = new TtrpcServer({ services: { 'test.Echo': { Echo: echoing } } });
+  opened.push(first, second);
+  await first.listen(socket, { unlink: true });
+  await second.listen(socket);
+  await first.close();
+  expect(await (await dial()).call(echo, 'second')).toBe('second');
+});
+
+test('addresses that cannot be a socket are INVALID_ARGUMENT before anything is tried', async () => {
+  const long = path.join(directory, 'x'.repeat(108 - directory.length - 1));
+  expect(Buffer.byteLength(long)).toBe(108);
+  for (const address of [long, '@abstract', '\0abstract', 'relative.sock', 'tcp://127.0.0.1:1', 'unix://x', '']) {
+    const dialled = TtrpcClient.connect(address, { deadline: Date.now() + 1000 });
+    await expect(dialled).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const listened = new TtrpcServer({ services: {} }).listen(address);
+    await expect(listened).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+});
+
+test('a path of 107 bytes, the longest there is, works', async () => {
+  socket = path.join(directory, 'x'.repeat(107 - directory.length - 1));
+  const { client } = await serve({ Echo: echoing });
+  expect(await client.call(echo, 'long')).toBe('long');
 });
