@@ -1,20 +1,17 @@
-import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { cgroupDirectories, cgroupsBelow, mountsNaming, processesNaming, runcStateNaming } from './leftovers.ts';
-import { cgroupParent, runDirectory, testRun } from './test-run.ts';
+import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { cgroupsNaming, mountsNaming, occupiedCgroups, processesNaming, runcStateNaming } from './leftovers.ts';
+import { notedSockets, runDirectory, testRun } from './test-run.ts';
 import { waitFor } from './wait-for.ts';
-
-/** Where tests note what a shim listens on, one path a line: such sockets are outside every test's directory. */
-const socketsNoted = path.join(runDirectory, 'sockets');
 
 function leftovers(): string[] {
   const found = processesNaming(testRun).map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`);
   found.push(...mountsNaming(testRun).map((point) => `mount ${point}`));
-  found.push(...cgroupsBelow(cgroupParent).map((directory) => `cgroup ${directory}`));
+  found.push(...occupiedCgroups(testRun).map((directory) => `cgroup ${directory}`));
   found.push(...runcStateNaming(testRun).map((directory) => `runc state ${directory}`));
-  const noted = existsSync(socketsNoted) ? readFileSync(socketsNoted, 'utf8').split('\n') : [];
   found.push(
-    ...new Set(noted.filter((socket) => socket !== '' && existsSync(socket)).map((socket) => `socket ${socket}`)),
+    ...notedSockets()
+      .filter((socket) => existsSync(socket))
+      .map((socket) => `socket ${socket}`),
   );
   return found;
 }
@@ -33,7 +30,7 @@ export default function setup(): () => Promise<void> {
       process.exitCode = 1;
       throw new Error(`the tests left behind:\n  ${found.join('\n  ')}`);
     }
-    for (const directory of cgroupDirectories(cgroupParent)) rmdirSync(directory);
+    for (const directory of cgroupsNaming(testRun)) rmdirSync(directory);
     rmSync(runDirectory, { recursive: true, force: true });
   };
 }

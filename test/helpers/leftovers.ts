@@ -69,26 +69,30 @@ function cgroupRoots(): string[] {
     .filter((point) => point !== '');
 }
 
-/** cgroup directories at or below `parent` (a path as in `linux.cgroupsPath`), the parent itself left out. */
-export function cgroupsBelow(parent: string): string[] {
+/** cgroup directories of every hierarchy whose path below its root names `mark`, deepest first. */
+export function cgroupsNaming(mark: string): string[] {
   const found: string[] = [];
-  const walk = (directory: string): void => {
-    for (const name of list(directory)) {
-      const child = path.join(directory, name);
-      if (statSync(child, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
-      found.push(child);
-      walk(child);
+  const walk = (root: string, relative: string): void => {
+    for (const name of list(path.join(root, relative))) {
+      const child = path.join(relative, name);
+      if (statSync(path.join(root, child), { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+      walk(root, child);
+      if (child.includes(mark)) found.push(path.join(root, child));
     }
   };
-  for (const root of cgroupRoots()) walk(path.join(root, parent));
+  for (const root of cgroupRoots()) walk(root, '');
   return found;
 }
 
-/** The cgroup directories of `parent` itself, one a hierarchy, where they exist. */
-export function cgroupDirectories(parent: string): string[] {
-  return cgroupRoots()
-    .map((root) => path.join(root, parent))
-    .filter((directory) => statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true);
+/**
+ * Of these cgroups, those that a container or a process is left in. A namespace's or a run's own directory, which runtimes
+ * make as a parent and nobody removes, does not count while it is empty.
+ */
+export function occupiedCgroups(mark: string): string[] {
+  const found = cgroupsNaming(mark);
+  return found.filter(
+    (directory) => path.dirname(directory).includes(mark) || read(path.join(directory, 'cgroup.procs')).trim() !== '',
+  );
 }
 
 /** runc's own directories of containers in namespaces whose name has `mark` in it. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -29,4 +29,17 @@ export function makeDirectory(): string {
   const directory = path.join(runDirectory, `${process.pid.toString(36)}-${made.toString(36)}`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return directory;
+}
+
+const socketNotes = path.join(runDirectory, 'sockets');
+
+/** Remembers where a shim listens, which is outside every test's directory: the check at the end looks for it. */
+export function noteSocket(file: string): void {
+  appendFileSync(socketNotes, `${file}\n`);
+}
+
+export function notedSockets(): string[] {
+  if (!existsSync(socketNotes)) return [];
+  const lines = readFileSync(socketNotes, 'utf8').split('\n');
+  return [...new Set(lines.filter((line) => line !== ''))];
 }

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+export const repository: string = path.resolve(import.meta.dirname, '../..');
+
+/** One containerd's programs, as `scripts/fetch-runtimes.mjs` put them into the cache. */
+export interface Generation {
+  /** Debian's suite, or `path` for what is on PATH. */
+  readonly name: string;
+  readonly version: string;
+  /** Absolute path of containerd-shim-runc-v2. */
+  readonly shim: string;
+  readonly ctr: string;
+}
+
+interface Manifest {
+  readonly generations: readonly Generation[];
+  readonly runc?: { readonly version: string; readonly path: string };
+  readonly rootfs?: string;
+}
+
+function readManifest(): Manifest {
+  // `npm test` says 0 where the runtimes must not or cannot be used here, and why.
+  if (process.env.SHIMD_REAL_RUNTIMES === '0' || process.getuid?.() !== 0) return { generations: [] };
+  try {
+    const manifest = JSON.parse(
+      readFileSync(path.join(repository, '.cache/runtimes/manifest.json'), 'utf8'),
+    ) as Manifest;
+    return manifest.runc && manifest.rootfs ? manifest : { generations: [] };
+  } catch {
+    return { generations: [] };
+  }
+}
+
+const manifest = readManifest();
+
+/** The generations that can be run here; empty for other users than root and where nothing was fetched. */
+export const generations: readonly Generation[] = manifest.generations;
+export const haveRuntimes: boolean = generations.length > 0;
+/** Absolute path of runc; a name that is not there where `haveRuntimes` is false. */
+export const runc: string = manifest.runc?.path ?? '/nonexistent/runc';
+/** Root file system of a static busybox. Shared by all tests: nothing may be written to it. */
+export const busyboxRootfs: string = manifest.rootfs ?? '/nonexistent/rootfs';
+
+/** Compares dotted versions by their first two numbers. */
+function atLeast(version: string, major: number, minor: number): boolean {
+  const [a = 0, b = 0] = version.split('.').map(Number);
+  return a > major || (a === major && b >= minor);
+}
+
+export type Placement = 'per-task' | 'shared';
+
+/** How shimd may place tasks on this generation's shim: 1.6 loses exits when shared. */
+export function placementsOf(generation: Generation): readonly Placement[] {
+  return atLeast(generation.version, 1, 7) ? ['per-task', 'shared'] : ['per-task'];
+}
+
+/** Every generation with every placement that is safe for it, for `describe.each`; `title` is what `npm test` counts by. */
+export const combinations: readonly { title: string; generation: Generation; placement: Placement }[] =
+  generations.flatMap((generation) =>
+    placementsOf(generation).map((placement) => ({
+      title: `shim ${generation.version} (${generation.name}), ${placement}`,
+      generation,
+      placement,
+    })),
+  );
