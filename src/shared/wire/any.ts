@@ -22,10 +22,26 @@ export function isTypeUrl(typeUrl: string, expected: string): boolean {
   return (typeUrl.startsWith(prefix) ? typeUrl.slice(prefix.length) : typeUrl) === expected;
 }
 
+/** An Any as the generated code decodes and encodes it: protobufjs brings its own definition, which keeps `type_url`. */
+interface GeneratedAny {
+  readonly type_url?: string | null;
+  readonly typeUrl?: string | null;
+  readonly value?: Uint8Array | null;
+}
+
 /** The plain form of a decoded message's Any; undefined where it was absent or says nothing. */
-export function plainAny(
-  any: { readonly typeUrl?: string | null; readonly value?: Uint8Array | null } | null | undefined,
-): Any | undefined {
-  if (!any?.typeUrl) return undefined;
-  return { typeUrl: any.typeUrl, value: any.value ?? new Uint8Array() };
+export function plainAny(any: GeneratedAny | null | undefined): Any | undefined {
+  const typeUrl = any?.type_url || any?.typeUrl;
+  if (!typeUrl) return undefined;
+  return { typeUrl, value: any.value ?? new Uint8Array() };
+}
+
+/**
+ * An Any for the generated `encode`. Never hand a plain one to it: the compiler lets it pass and the type URL is
+ * silently left out.
+ */
+export function wireAny(any: Any): { type_url: string; value: Uint8Array };
+export function wireAny(any: Any | undefined): { type_url: string; value: Uint8Array } | undefined;
+export function wireAny(any: Any | undefined): { type_url: string; value: Uint8Array } | undefined {
+  return any && { type_url: any.typeUrl, value: any.value };
 }
