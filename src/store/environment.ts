@@ -1,0 +1,165 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { isErrnoException, TaskError } from '../shared/errors/index.ts';
+import { checkDatabaseFile } from './database-file.ts';
+import { Reserve } from './reserve.ts';
+
+/** A named table of an environment: keys and values are bytes. */
+export type Table = Database<Buffer, Buffer>;
+
+export interface EnvironmentOptions {
+  /** The tables; made where they are missing. */
+  readonly tables: readonly string[];
+  /**
+   * `disk`: a write is on the disk when it returns. `process`: a write outlives the process when it returns, but a
+   * power failure may leave the file unusable; whoever opens it has to know that there was none.
+   */
+  readonly durability: 'disk' | 'process';
+}
+
+/** What has to fit on the file system before a database is made or opened. */
+const smallestFreeSpace = 1024 * 1024;
+const lockFileSize = 16 * 1024;
+
+/** One LMDB file. Every write is a synchronous transaction: lmdb's asynchronous ones reject promises nobody can reach. */
+export class Environment {
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #tables: ReadonlyMap<string, Table>;
+  readonly #reserve: Reserve;
+  readonly #file: string;
+  readonly #durability: EnvironmentOptions['durability'];
+  #closed = false;
+
+  private constructor(file: string, options: EnvironmentOptions) {
+    this.#file = file;
+    this.#durability = options.durability;
+    allocateLockFile(file);
+    this.#root = openRoot(file, options);
+    this.#tables = new Map(options.tables.map((name) => [name, openTable(this.#root, name)]));
+    this.#reserve = new Reserve(file);
+  }
+
+  /**
+   * Opens the database `file`, or makes it where there is none.
+   * Throws FAILED_PRECONDITION for a file that is no database, RESOURCE_EXHAUSTED where there is no room for one.
+   */
+  static async open(file: string, options: EnvironmentOptions): Promise<Environment> {
+    try {
+      if (checkDatabaseFile(file) === 'absent') await create(file, options);
+      return new Environment(file, options);
+    } catch (error) {
+      throw storageError(error, `open the metadata database ${file}`);
+    }
+  }
+
+  table(name: string): Table {
+    const table = this.#tables.get(name);
+    if (!table) throw new Error(`no table ${name} in ${this.#file}`);
+    return table;
+  }
+
+  /**
+   * Runs `action` as one transaction; what it throws undoes the transaction. `bytes` is about how much it puts, 0 for removals.
+   * Throws RESOURCE_EXHAUSTED where the file system is full.
+   */
+  write<T>(bytes: number, action: () => T): T {
+    if (this.#closed) throw new TaskError('UNAVAILABLE', `the metadata database ${this.#file} is closed: unavailable`);
+    if (bytes > 0) this.#reserve.ensure(usedBytes(this.#root), bytes);
+    try {
+      return this.#root.transactionSync(action);
+    } catch (error) {
+      throw storageError(error, `write to the metadata database ${this.#file}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#durability === 'process') this.#reserve.flush();
+    this.#reserve.close();
+    await this.#root.close();
+  }
+}
+
+function openRoot(file: string, options: EnvironmentOptions): RootDatabase<Buffer, Buffer> {
+  return open<Buffer, Buffer>({
+    path: file,
+    noSubdir: true,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    maxDbs: options.tables.length + 2,
+    overlappingSync: false,
+    noSync: options.durability === 'process',
+  });
+}
+
+function openTable(root: RootDatabase<Buffer, Buffer>, name: string): Table {
+  return root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+}
+
+/** Makes an empty database under another name first: a half-made one is never found under `file`. */
+async function create(file: string, options: EnvironmentOptions): Promise<void> {
+  const draft = `${file}.new`;
+  const remove = () => {
+    for (const name of [draft, `${draft}-lock`]) rmSync(name, { force: true });
+  };
+  remove();
+  try {
+    proveFreeSpace(draft);
+    const root = openRoot(draft, options);
+    for (const name of options.tables) openTable(root, name);
+    await root.close();
+    syncFile(draft);
+    renameSync(draft, file);
+    syncFile(path.dirname(file));
+  } finally {
+    remove();
+  }
+}
+
+/** LMDB maps its files: on a full file system the first touch of a page would end the process. */
+function proveFreeSpace(file: string): void {
+  writeFileSync(file, Buffer.alloc(smallestFreeSpace), { mode: 0o600 });
+  rmSync(file);
+}
+
+function allocateLockFile(file: string): void {
+  const lock = `${file}-lock`;
+  if (!existsSync(lock) || statSync(lock).size === 0) writeFileSync(lock, Buffer.alloc(lockFileSize), { mode: 0o600 });
+}
+
+function syncFile(file: string): void {
+  const fd = openSync(file, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The end of the last page in use. */
+function usedBytes(root: RootDatabase<Buffer, Buffer>): number {
+  const stats: { lastPageNumber?: unknown; pageSize?: unknown } = root.getStats();
+  return (Number(stats.lastPageNumber) + 1) * Number(stats.pageSize);
+}
+
+const enospc = 28;
+
+function storageError(error: unknown, doing: string): TaskError {
+  if (error instanceof TaskError) return error;
+  const full =
+    (isErrnoException(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) ||
+    (error instanceof Error && 'code' in error && error.code === enospc);
+  if (full) {
+    return new TaskError(
+      'RESOURCE_EXHAUSTED',
+      `cannot ${doing}: no space is left on its file system, free some and try again: resource exhausted`,
+      { cause: error },
+    );
+  }
+  if (isErrnoException(error)) return TaskError.from(error, `cannot ${doing}`);
+  return new TaskError('INTERNAL', `cannot ${doing}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}

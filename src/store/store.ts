@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { isErrnoException, TaskError } from '../shared/errors/index.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import { BootMarker } from './boot-marker.ts';
+import { ContainerStore, containerTable } from './container-store.ts';
+import { Environment } from './environment.ts';
+import type { ExitStore } from './exit-store.ts';
+import { keyOf } from './keys.ts';
+import { LeaseStore, leaseTable } from './lease-store.ts';
+import { exitTable, LmdbExitStore } from './lmdb-exit-store.ts';
+import { NamespaceStore, namespaceTable } from './namespace-store.ts';
+import { metaTable, migrate } from './schema.ts';
+
+/** Under the root directory; no namespace's directory starts with a dot. */
+const directoryName = '.metadata';
+const instanceKey = keyOf('instance');
+
+interface Environments {
+  readonly metadata: Environment;
+  readonly exits: Environment;
+  readonly marker: BootMarker;
+}
+
+/**
+ * What outlives the daemon, in two LMDB files in `<root>/.metadata`: `metadata.mdb`, on the disk with every change, and
+ * `exits.mdb`, which outlives the process with every change and the machine when it was closed in order. After a power
+ * failure the exits are dropped: the processes they tell of ended with that boot at the latest.
+ */
+export class Store {
+  readonly containers: ContainerStore;
+  readonly namespaces: NamespaceStore;
+  readonly leases: LeaseStore;
+  readonly exits: ExitStore;
+  /** Of this installation: stays the same as long as the root directory does. */
+  readonly instance: { readonly uuid: string };
+  readonly #environments: Environments;
+  #closing: Promise<void> | undefined;
+
+  private constructor(environments: Environments) {
+    const { metadata, exits } = environments;
+    this.#environments = environments;
+    migrate(metadata);
+    migrate(exits);
+    this.namespaces = new NamespaceStore(metadata, {
+      holds: { containers: metadata.table(containerTable) },
+      drops: [metadata.table(leaseTable)],
+    });
+    this.containers = new ContainerStore(metadata, this.namespaces);
+    this.leases = new LeaseStore(metadata, this.namespaces);
+    this.exits = new LmdbExitStore(exits);
+    this.instance = { uuid: instanceUuid(metadata) };
+    for (const { name } of this.namespaces.list()) this.leases.removeExpired(name);
+  }
+
+  /**
+   * Opens the store of a root directory, or makes it. One process at a time: the caller holds the lock.
+   * Throws FAILED_PRECONDITION for files that are no databases, damaged, or of a newer shimd (they are left as they
+   * are), RESOURCE_EXHAUSTED on a full file system, PERMISSION_DENIED.
+   */
+  static async open(rootDirectory: string, options: { readonly logger: Logger }): Promise<Store> {
+    const directory = path.join(rootDirectory, directoryName);
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await chmod(directory, 0o700);
+    } catch (error) {
+      throw TaskError.from(error, `make the metadata directory ${directory}`);
+    }
+    const metadata = await Environment.open(path.join(directory, 'metadata.mdb'), {
+      tables: [metaTable, namespaceTable, containerTable, leaseTable],
+      durability: 'disk',
+    });
+    let exits: Environment | undefined;
+    try {
+      const marker = new BootMarker(path.join(directory, 'exits.boot'));
+      const file = path.join(directory, 'exits.mdb');
+      if (!marker.isTrusted()) await setAside(file, options.logger);
+      marker.write('open');
+      exits = await Environment.open(file, { tables: [metaTable, exitTable], durability: 'process' });
+      return new Store({ metadata, exits, marker });
+    } catch (error) {
+      await exits?.close();
+      await metadata.close();
+      throw TaskError.from(error, `open the metadata in ${directory}`);
+    }
+  }
+
+  /** Puts everything on the disk. Nothing can be read or written afterwards. Can be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { metadata, exits, marker } = this.#environments;
+    await exits.close();
+    marker.write('closed');
+    await metadata.close();
+  }
+}
+
+/** Keeps the last untrusted file for whoever wants to look, and takes it out of the way. */
+async function setAside(file: string, logger: Logger): Promise<void> {
+  await rm(`${file}-lock`, { force: true });
+  try {
+    await rename(file, `${file}.old`);
+    logger.warn('stored exits dropped after a power failure', { file: `${file}.old` });
+  } catch (error) {
+    if (!isErrnoException(error) || error.code !== 'ENOENT') throw error;
+  }
+}
+
+function instanceUuid(environment: Environment): string {
+  const meta = environment.table(metaTable);
+  const stored = meta.get(instanceKey);
+  if (stored) return stored.toString();
+  const uuid = randomUUID();
+  environment.write(uuid.length, () => {
+    meta.putSync(instanceKey, Buffer.from(uuid));
+  });
+  return uuid;
+}
