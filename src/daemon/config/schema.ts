@@ -1,0 +1,55 @@
+import path from 'node:path';
+import { z } from 'zod';
+import { logLevels } from '../../shared/log/logger.ts';
+import { parseDuration } from './duration.ts';
+
+const directory = z.string().refine((value) => path.isAbsolute(value), 'must be an absolute path');
+
+const duration = z.string().transform((text, context) => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  context.issues.push({ code: 'custom', input: text, message: 'must be a duration such as "500ms", "5s" or "1m"' });
+  return z.NEVER;
+});
+
+/** More would stall a shim: it queues 128 events while nobody takes them. */
+const mostTasksPerShim = 100;
+
+const placement = {
+  placement: z.enum(['auto', 'per-task', 'shared']).optional(),
+  tasks_per_shim: z.int().min(1).max(mostTasksPerShim).optional(),
+};
+
+/** The configuration file; docs/operations.md has the same for people. */
+export const configSchema = z.strictObject({
+  root: directory.optional(),
+  state: directory.optional(),
+  address: z.string().optional(),
+  socket_group: z.union([z.string().min(1), z.int().min(0)], 'must be the name or the number of a group').optional(),
+  log_level: z.enum(logLevels).optional(),
+  log_format: z.enum(['json', 'text', 'auto']).optional(),
+  workers: z.int().min(1).max(64).optional(),
+  ...placement,
+  runtimes: z.record(z.string().min(1), z.strictObject(placement)).optional(),
+  shim: z
+    .strictObject({
+      debug: z.boolean().optional(),
+      environment: z
+        .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'), z.string())
+        .optional(),
+    })
+    .optional(),
+  deadlines: z
+    .strictObject({
+      load: duration.optional(),
+      cleanup: duration.optional(),
+      shutdown: duration.optional(),
+      state: duration.optional(),
+      metrics: duration.optional(),
+      start: duration.optional(),
+      call: duration.optional(),
+    })
+    .optional(),
+});
+
+export type ConfigFile = z.output<typeof configSchema>;

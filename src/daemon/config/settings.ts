@@ -1,0 +1,127 @@
+import path from 'node:path';
+import { defaultDirectories, type Surroundings } from '../../shared/defaults.ts';
+import { type Directories, eventsSocket } from '../../shared/layout.ts';
+import type { LogLevel } from '../../shared/log/logger.ts';
+import type { LogFormat } from '../../shared/log/winston-logger.ts';
+import type { Deadlines } from '../../shared/messages/index.ts';
+import { socketPathOf } from '../../shared/ttrpc/address.ts';
+import { configurationError } from '../exit-code.ts';
+import type { ConfigFile } from './schema.ts';
+import { shortEventsSocket } from './short-socket.ts';
+
+/** `auto`: shared where it is known to be safe. */
+export type PlacementSetting = 'auto' | 'per-task' | 'shared';
+
+export interface RuntimePlacement {
+  readonly placement?: PlacementSetting | undefined;
+  readonly tasksPerShim?: number | undefined;
+}
+
+/** Everything that a daemon can be told, complete. */
+export interface Settings {
+  readonly directories: Directories;
+  /** Path of the gRPC socket. */
+  readonly address: string;
+  /** Path of the ttrpc socket that shims publish events to. */
+  readonly eventsAddress: string;
+  /** Name or number of the group that may use the gRPC socket besides its owner. */
+  readonly socketGroup: string | number | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly workers: number;
+  readonly placement: PlacementSetting;
+  readonly tasksPerShim: number;
+  /** By the runtime's name as clients write it. */
+  readonly runtimes: Readonly<Record<string, RuntimePlacement>>;
+  readonly shimDebug: boolean;
+  readonly shimEnvironment: Readonly<Record<string, string>>;
+  readonly deadlines: Deadlines;
+}
+
+/** What the command line says; it wins over the file. */
+export interface Flags {
+  readonly root?: string | undefined;
+  readonly state?: string | undefined;
+  readonly address?: string | undefined;
+  readonly logLevel?: LogLevel | undefined;
+  readonly workers?: number | undefined;
+}
+
+export const defaultDeadlines: Deadlines = {
+  load: 5_000,
+  cleanup: 5_000,
+  shutdown: 3_000,
+  state: 2_000,
+  metrics: 2_000,
+  start: 30_000,
+  call: 60_000,
+};
+
+export const defaultTasksPerShim = 50;
+
+/** Defaults, then the file, then the flags. Throws a StartError for what cannot be served. */
+export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: Surroundings): Settings {
+  const defaults = defaultDirectories(surroundings);
+  const directories = {
+    root: path.resolve(flags.root ?? file.root ?? defaults.root),
+    state: path.resolve(flags.state ?? file.state ?? defaults.state),
+  };
+  checkApart(directories);
+  const events = eventsSocket(directories);
+  return {
+    directories,
+    address: socketAddress(flags.address ?? file.address ?? path.join(directories.state, 'shimd.sock')),
+    eventsAddress: fits(events) ? events : shortEventsSocket(directories.state, surroundings),
+    socketGroup: file.socket_group,
+    logLevel: flags.logLevel ?? file.log_level ?? 'info',
+    logFormat: file.log_format ?? 'auto',
+    workers: flags.workers ?? file.workers ?? 2,
+    placement: file.placement ?? 'auto',
+    tasksPerShim: file.tasks_per_shim ?? defaultTasksPerShim,
+    runtimes: Object.fromEntries(
+      Object.entries(file.runtimes ?? {}).map(([name, runtime]) => [
+        name,
+        { placement: runtime.placement, tasksPerShim: runtime.tasks_per_shim },
+      ]),
+    ),
+    shimDebug: file.shim?.debug ?? false,
+    shimEnvironment: file.shim?.environment ?? {},
+    deadlines: resolveDeadlines(file.deadlines ?? {}),
+  };
+}
+
+/** Both have a directory a namespace: one inside the other would mix bundles and metadata. */
+function checkApart({ root, state }: Directories): void {
+  if (`${root}/`.startsWith(`${state}/`) || `${state}/`.startsWith(`${root}/`)) {
+    throw configurationError(`root ${root} and state ${state} must be separate directories, neither inside the other`);
+  }
+}
+
+function socketAddress(address: string): string {
+  try {
+    return socketPathOf(/^(unix:|@)/.test(address) ? address : path.resolve(address));
+  } catch (error) {
+    throw configurationError(`address: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function fits(socket: string): boolean {
+  try {
+    socketPathOf(socket);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function resolveDeadlines(file: NonNullable<ConfigFile['deadlines']>): Deadlines {
+  return {
+    load: file.load ?? defaultDeadlines.load,
+    cleanup: file.cleanup ?? defaultDeadlines.cleanup,
+    shutdown: file.shutdown ?? defaultDeadlines.shutdown,
+    state: file.state ?? defaultDeadlines.state,
+    metrics: file.metrics ?? defaultDeadlines.metrics,
+    start: file.start ?? defaultDeadlines.start,
+    call: file.call ?? defaultDeadlines.call,
+  };
+}

@@ -1,0 +1,95 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { createApiServer } from '../api/index.ts';
+import { EventsEndpoint } from '../events/endpoint.ts';
+import { type Envelope, Exchange } from '../events/exchange.ts';
+import { unavailable } from '../shared/errors/index.ts';
+import { closeInheritedOnExec } from '../shared/host/index.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import { Store } from '../store/index.ts';
+import { Supervisor } from '../supervisor/index.ts';
+import type { Settings } from './config/settings.ts';
+import { lockDirectories } from './daemon-lock.ts';
+import { EarlyEvents } from './early-events.ts';
+import { groupNumber } from './group.ts';
+import { CleanupStack } from './lifecycle/cleanup-stack.ts';
+import { prepareDirectory } from './prepare-directory.ts';
+import { version } from './version.ts';
+
+/** The daemon put together: the one place that knows all rooms, and the order of start and stop. */
+export class Daemon {
+  readonly #cleanup: CleanupStack;
+  #stopping: Promise<boolean> | undefined;
+
+  /**
+   * Resolves once clients are served: directories are locked, every shim of an earlier daemon is adopted. Throws what
+   * went wrong, with everything undone that was done; running tasks are never among it.
+   */
+  static async start(settings: Settings, logger: Logger): Promise<Daemon> {
+    const cleanup = new CleanupStack(logger);
+    try {
+      await compose(settings, logger, cleanup);
+      return new Daemon(cleanup);
+    } catch (error) {
+      await cleanup.unwind();
+      throw error;
+    }
+  }
+
+  private constructor(cleanup: CleanupStack) {
+    this.#cleanup = cleanup;
+  }
+
+  /** Stops serving, newest part first, and leaves shims and tasks running. True where every part came to an end. */
+  stop(): Promise<boolean> {
+    this.#stopping ??= this.#cleanup.unwind();
+    return this.#stopping;
+  }
+}
+
+async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack): Promise<void> {
+  const { directories, address, eventsAddress, deadlines } = settings;
+  const began = performance.now();
+  closeInheritedOnExec();
+  await prepareDirectories(settings);
+  const locks = lockDirectories(directories);
+  cleanup.push('release the directories', () => locks[Symbol.dispose]());
+
+  const store = await Store.open(directories.root, { logger });
+  cleanup.push('close the store', () => store.close());
+
+  // Before any shim is adopted: one whose events find no endpoint waits 5 s for each.
+  const early = new EarlyEvents<Envelope>();
+  const endpoint = await EventsEndpoint.listen(eventsAddress, (envelope) => early.take(envelope), logger);
+  cleanup.push('close the events endpoint', () => endpoint.close());
+
+  const exchange = new Exchange();
+  const supervisor = await Supervisor.open({
+    directories,
+    workers: settings.workers,
+    deadlines,
+    placement: placementOf(settings),
+    exits: store.exits,
+    exchange,
+    logger,
+    eventsAddress,
+    apiAddress: address,
+    publishBinary: ownExecutable(),
+    shimEnvironment: settings.shimEnvironment,
+    debug: settings.shimDebug,
+    logLevel: settings.logLevel,
+  });
+  cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
+  early.deliverTo((envelope) => supervisor.receive(envelope));
+
+  const api = createApiServer({ supervisor, store, exchange, logger, version });
+  cleanup.push('end event streams', () => exchange.close(unavailable('the daemon is stopping')));
+  logger.info('daemon ready', {
+    address,
+    pid: process.pid,
+    version,
+    shims: supervisor.shims().length,
+    tasks: (await supervisor.list()).length,
+    milliseconds: Math.round(performance.now() - began),
+  });
+}

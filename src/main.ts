@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// The `shimd` binary: picks the daemon or a command of the client, and loads nothing of the other.
+
+const args = process.argv.slice(2);
+
+async function main(): Promise<number> {
+  if (args[0] === 'serve') {
+    const { runServe } = await import('./daemon/serve-command.ts');
+    return runServe(args.slice(1));
+  }
+  if (args.includes('publish')) {
+    const { isPublishCall, runPublish } = await import('./daemon/publish.ts');
+    if (isPublishCall(args)) return runPublish(args);
+  }
+  const { runCli } = await import('./cli/program.ts');
+  return runCli(args);
+}
+
+process.exit(await main());
