@@ -26,7 +26,7 @@ await rm(stamp, { force: true });
 const { generateProto } = await import('./generate-proto.mjs');
 await generateProto();
 const tsc = path.join(path.dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
-const compiled = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.json'), '--outDir', out], {
+const compiled = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', out], {
   cwd: root,
   stdio: 'inherit',
 });
