@@ -1,20 +1,22 @@
-import { realpathSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createApiServer } from '../api/index.ts';
 import { EventsEndpoint } from '../events/endpoint.ts';
 import { type Envelope, Exchange } from '../events/exchange.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import { closeInheritedOnExec } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
+import { packageVersion } from '../shared/package-version.ts';
 import { Store } from '../store/index.ts';
 import { Supervisor } from '../supervisor/index.ts';
 import type { Settings } from './config/settings.ts';
 import { lockDirectories } from './daemon-lock.ts';
 import { EarlyEvents } from './early-events.ts';
+import { exitCodes, StartError } from './exit-code.ts';
 import { groupNumber } from './group.ts';
 import { CleanupStack } from './lifecycle/cleanup-stack.ts';
 import { prepareDirectory } from './prepare-directory.ts';
-import { version } from './version.ts';
 
 /** The daemon put together: the one place that knows all rooms, and the order of start and stop. */
 export class Daemon {
@@ -50,8 +52,10 @@ export class Daemon {
 async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack): Promise<void> {
   const { directories, address, eventsAddress, deadlines } = settings;
   const began = performance.now();
+  const version = packageVersion();
   closeInheritedOnExec();
-  await prepareDirectories(settings);
+  const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
+  await prepareDirectories(settings, group);
   const locks = lockDirectories(directories);
   cleanup.push('release the directories', () => locks[Symbol.dispose]());
 
@@ -68,7 +72,7 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
     directories,
     workers: settings.workers,
     deadlines,
-    placement: placementOf(settings),
+    placement: settings.placement,
     exits: store.exits,
     exchange,
     logger,
@@ -92,4 +96,32 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
     tasks: (await supervisor.list()).length,
     milliseconds: Math.round(performance.now() - began),
   });
+}
+
+/** Modes are the whole protection of the sockets: who can reach the gRPC socket is root of this host's containers. */
+async function prepareDirectories(settings: Settings, group: number | undefined): Promise<void> {
+  const { directories, address, eventsAddress } = settings;
+  await prepareDirectory(directories.root, { purpose: 'root', mode: 0o700 });
+  // A group that may use the socket has to get to it; bundles below have modes of their own.
+  const stateRules = group === undefined ? { mode: 0o700 } : { mode: 0o710, group };
+  await prepareDirectory(directories.state, { purpose: 'state', ...stateRules });
+  const events = path.dirname(eventsAddress);
+  if (events !== directories.state) await prepareDirectory(events, { purpose: 'events', mode: 0o700 });
+  // Another directory is somebody else's: it has to be there, and its mode is its owner's business.
+  await checkParent(address);
+}
+
+async function checkParent(address: string): Promise<void> {
+  const parent = path.dirname(address);
+  const found = await stat(parent).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new StartError(
+    `cannot listen at ${address}: there is no directory ${parent}; make it first`,
+    exitCodes.failure,
+  );
+}
+
+/** What shims are given as `-publish-binary`: this program understands `publish`. */
+function ownExecutable(): string {
+  return fileURLToPath(new URL('../main.js', import.meta.url));
 }

@@ -16,7 +16,7 @@ const duration = z.string().transform((text, context) => {
 const mostTasksPerShim = 100;
 
 const placement = {
-  placement: z.enum(['auto', 'per-task', 'shared']).optional(),
+  mode: z.enum(['auto', 'per-task', 'shared']).optional(),
   tasks_per_shim: z.int().min(1).max(mostTasksPerShim).optional(),
 };
 
@@ -29,8 +29,9 @@ export const configSchema = z.strictObject({
   log_level: z.enum(logLevels).optional(),
   log_format: z.enum(['json', 'text', 'auto']).optional(),
   workers: z.int().min(1).max(64).optional(),
-  ...placement,
-  runtimes: z.record(z.string().min(1), z.strictObject(placement)).optional(),
+  placement: z
+    .strictObject({ ...placement, runtimes: z.record(z.string().min(1), z.strictObject(placement)).optional() })
+    .optional(),
   shim: z
     .strictObject({
       debug: z.boolean().optional(),

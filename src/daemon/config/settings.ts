@@ -13,8 +13,15 @@ import { shortEventsSocket } from './short-socket.ts';
 export type PlacementSetting = 'auto' | 'per-task' | 'shared';
 
 export interface RuntimePlacement {
-  readonly placement?: PlacementSetting | undefined;
+  readonly mode?: PlacementSetting | undefined;
   readonly tasksPerShim?: number | undefined;
+}
+
+export interface PlacementSettings {
+  readonly mode: PlacementSetting;
+  readonly tasksPerShim: number;
+  /** What is different for single runtimes, by their names as clients write them. */
+  readonly runtimes: Readonly<Record<string, RuntimePlacement>>;
 }
 
 /** Everything that a daemon can be told, complete. */
@@ -29,10 +36,7 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly workers: number;
-  readonly placement: PlacementSetting;
-  readonly tasksPerShim: number;
-  /** By the runtime's name as clients write it. */
-  readonly runtimes: Readonly<Record<string, RuntimePlacement>>;
+  readonly placement: PlacementSettings;
   readonly shimDebug: boolean;
   readonly shimEnvironment: Readonly<Record<string, string>>;
   readonly deadlines: Deadlines;
@@ -76,14 +80,7 @@ export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: S
     logLevel: flags.logLevel ?? file.log_level ?? 'info',
     logFormat: file.log_format ?? 'auto',
     workers: flags.workers ?? file.workers ?? 2,
-    placement: file.placement ?? 'auto',
-    tasksPerShim: file.tasks_per_shim ?? defaultTasksPerShim,
-    runtimes: Object.fromEntries(
-      Object.entries(file.runtimes ?? {}).map(([name, runtime]) => [
-        name,
-        { placement: runtime.placement, tasksPerShim: runtime.tasks_per_shim },
-      ]),
-    ),
+    placement: resolvePlacement(file.placement ?? {}),
     shimDebug: file.shim?.debug ?? false,
     shimEnvironment: file.shim?.environment ?? {},
     deadlines: resolveDeadlines(file.deadlines ?? {}),
@@ -112,6 +109,17 @@ function fits(socket: string): boolean {
   } catch {
     return false;
   }
+}
+
+function resolvePlacement(file: NonNullable<ConfigFile['placement']>): PlacementSettings {
+  const runtimes = Object.entries(file.runtimes ?? {}).map(
+    ([name, { mode, tasks_per_shim: tasksPerShim }]) => [name, { mode, tasksPerShim }] as const,
+  );
+  return {
+    mode: file.mode ?? 'auto',
+    tasksPerShim: file.tasks_per_shim ?? defaultTasksPerShim,
+    runtimes: Object.fromEntries(runtimes),
+  };
 }
 
 function resolveDeadlines(file: NonNullable<ConfigFile['deadlines']>): Deadlines {

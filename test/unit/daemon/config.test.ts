@@ -20,10 +20,11 @@ describe('a configuration file', () => {
       log_level = "debug"
       log_format = "json"
       workers = 3
-      placement = "per-task"
+      [placement]
+      mode = "per-task"
       tasks_per_shim = 20
-      [runtimes."io.containerd.runc.v2"]
-      placement = "auto"
+      [placement.runtimes."io.containerd.runc.v2"]
+      mode = "auto"
       tasks_per_shim = 100
       [shim]
       debug = true
@@ -40,9 +41,11 @@ describe('a configuration file', () => {
       logLevel: 'debug',
       logFormat: 'json',
       workers: 3,
-      placement: 'per-task',
-      tasksPerShim: 20,
-      runtimes: { 'io.containerd.runc.v2': { placement: 'auto', tasksPerShim: 100 } },
+      placement: {
+        mode: 'per-task',
+        tasksPerShim: 20,
+        runtimes: { 'io.containerd.runc.v2': { mode: 'auto', tasksPerShim: 100 } },
+      },
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
       deadlines: { ...defaultDeadlines, state: 500, call: 60_000 },
@@ -58,15 +61,15 @@ describe('a configuration file', () => {
     ['an unknown table', 'workers = 2\n[shims]\na = 1\n', 'c.toml:2: shims: no such setting'],
     ['a wrong type', '# workers\n\nworkers = "two"\n', 'c.toml:3: workers: Invalid input: expected number'],
     ['a number out of range', 'workers = 0', 'c.toml:1: workers: Too small'],
-    ['too many tasks a shim', 'tasks_per_shim = 101', 'c.toml:1: tasks_per_shim: Too big'],
+    ['too many tasks a shim', '[placement]\ntasks_per_shim = 101', 'c.toml:2: placement.tasks_per_shim: Too big'],
     ['a relative directory', 'root = "r"', 'c.toml:1: root: must be an absolute path'],
     ['a bad duration', '[deadlines]\nload = "1s"\ncall = "1 hour"', 'c.toml:3: deadlines.call: must be a duration'],
     ['an unknown choice', 'log_level = "trace"', 'c.toml:1: log_level: Invalid option'],
     ['a bad group', 'socket_group = true', 'c.toml:1: socket_group: must be the name or the number of a group'],
     [
       'a bad key of a runtime',
-      '[runtimes."io.containerd.runc.v2"]\nplacement = "auto"\nwarm = 3\n',
-      'c.toml:3: runtimes."io.containerd.runc.v2".warm: no such setting',
+      '[placement.runtimes."io.containerd.runc.v2"]\nmode = "auto"\nwarm = 3\n',
+      'c.toml:3: placement.runtimes."io.containerd.runc.v2".warm: no such setting',
     ],
     [
       'a variable that is none',
@@ -125,7 +128,7 @@ describe('settings', () => {
       eventsAddress: '/run/shimd/events.sock',
       logLevel: 'info',
       workers: 2,
-      placement: 'auto',
+      placement: { mode: 'auto', runtimes: {} },
     });
   });
 
