@@ -1,0 +1,192 @@
+import type { ProcessRecord } from '../../src/shared/bundle-records.ts';
+import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
+import type { TaskRef } from '../../src/shared/identifiers.ts';
+import { taskBundle } from '../../src/shared/layout.ts';
+import type {
+  AdoptedTask,
+  AdoptShimOperation,
+  AdoptShimReply,
+  ProcessSnapshot,
+} from '../../src/shared/messages/index.ts';
+import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
+import type { Bootstrap } from '../shim/bootstrap.ts';
+import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
+import { readBundleSpec, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { dialShim } from '../shim/connection.ts';
+import { dropBundle, endRemains } from '../shim/dead-task.ts';
+import { endShim, endStrayShims } from '../shim/end-shim.ts';
+import { commandLine } from '../shim/host-process.ts';
+import { registerShim } from '../shim/launch-shim.ts';
+import type { Shim } from '../shim/shim.ts';
+import { snapshotOf } from '../shim/snapshot.ts';
+import { unlinkDeadSocket } from '../shim/socket-file.ts';
+import { readSpecFacts } from '../shim/spec-facts.ts';
+import { shimKey, taskKey, type WorkerSlot } from '../slot.ts';
+import { madeUpExits, Task } from '../task.ts';
+
+/** What the bundle of one task says. */
+interface Found {
+  readonly ref: TaskRef;
+  readonly bundle: string;
+  readonly binary: string | undefined;
+  readonly runtime: string;
+  readonly processes: readonly ProcessRecord[];
+}
+
+async function readFound(slot: WorkerSlot, ref: TaskRef): Promise<Found> {
+  const bundle = taskBundle(slot.settings.directories, ref.namespace, ref.task);
+  const record = await readTaskRecord(bundle);
+  return {
+    ref: { namespace: ref.namespace, task: ref.task },
+    bundle,
+    binary: record?.binary || (await readShimBinaryPath(bundle)),
+    runtime: record?.runtime ?? '',
+    // Init is in the record of the task before it has a pid.
+    processes: withInit(await readProcesses(bundle), record?.stdio),
+  };
+}
+
+function withInit(processes: readonly ProcessRecord[], stdio: ProcessRecord['stdio'] | undefined): ProcessRecord[] {
+  if (processes.some((process) => process.exec === undefined)) return [...processes];
+  const none = { stdin: '', stdout: '', stderr: '', terminal: false };
+  return [{ pid: 0, stdio: stdio ?? none }, ...processes];
+}
+
+async function removeGone(slot: WorkerSlot, found: Found): Promise<AdoptedTask> {
+  const at = await endRemains(slot, found);
+  await dropBundle(slot, found);
+  slot.silent.delete(taskKey(found.ref));
+  return { kind: 'gone', ...found.ref, exits: madeUpExits(found.processes, at) };
+}
+
+function silent(slot: WorkerSlot, found: Found, error: unknown): AdoptedTask {
+  const reason = TaskError.from(error).message;
+  slot.silent.set(taskKey(found.ref), reason);
+  return { kind: 'silent', ...found.ref, runtime: found.runtime, reason };
+}
+
+/**
+ * A daemon that died in the middle of a start can leave a task that its shim calls created while its program runs.
+ * Starting it again would hang the shim, so such a one is told as running.
+ */
+async function runsAlready(found: Found, init: ProcessSnapshot): Promise<boolean> {
+  const spec = await readBundleSpec(found.bundle);
+  if (spec === undefined) return false;
+  const wanted = readSpecFacts(spec).args;
+  const args = await commandLine(init.pid);
+  // The runtime's own init has arguments of its own; a script's begin with its interpreter.
+  const own = args[1] === 'init' && args.length === 2;
+  return !own && args.length >= wanted.length && wanted.slice(1).every((arg) => args.includes(arg)) && args.length > 0;
+}
+
+async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
+  const id = found.ref.task;
+  const states = await Promise.allSettled(
+    found.processes.map(async (record) => {
+      const state = await shim.client.call('state', { id, execId: record.exec ?? '' }, { deadline });
+      return snapshotOf(state, record);
+    }),
+  );
+  const unexpected = states.find((state) => state.status === 'rejected' && !hasCode(state.reason, 'NOT_FOUND'));
+  if (unexpected?.status === 'rejected') {
+    const { reason } = unexpected;
+    return hasCode(reason, 'UNAVAILABLE') ? removeGone(slot, found) : silent(slot, found, reason);
+  }
+  const [first] = states;
+  if (first?.status !== 'fulfilled') return removeGone(slot, found);
+  const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
+  const init = first.value;
+  const started = init.status === 'created' && (await runsAlready(found, init).catch(() => false));
+  const processes = started
+    ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))
+    : snapshots;
+  const task = new Task({ ...found, shim, processes: processes.map(({ exec, pid, stdio }) => ({ exec, pid, stdio })) });
+  slot.add(task);
+  for (const snapshot of processes) {
+    const process = task.processes.get(snapshot.exec);
+    if (process === undefined) continue;
+    if (started && snapshot.exec === undefined) process.start = 'failed';
+    if (snapshot.exit !== undefined) slot.exits.note(process, snapshot.exit);
+    else if (snapshot.exec === undefined || snapshot.status !== 'created') slot.exits.watch(task, process);
+  }
+  return { kind: 'live', ...found.ref, runtime: found.runtime, processes };
+}
+
+async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation): Promise<void> {
+  const { directories, deadlines } = slot.settings;
+  await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup)).catch((error: unknown) => {
+    slot.logger.error('bundle not removed', { bundle, reason: TaskError.from(error).message });
+  });
+}
+
+/** Cleans up after a shim that is not there any more. */
+async function adoptDead(
+  slot: WorkerSlot,
+  operation: AdoptShimOperation,
+  tasks: readonly Found[],
+  bootstrap: Bootstrap | undefined,
+): Promise<AdoptShimReply> {
+  const { bundle, mode } = operation;
+  const { deadlines } = slot.settings;
+  const binary = (await readShimBinaryPath(bundle)) ?? tasks[0]?.binary;
+  if (binary !== undefined) await endStrayShims(slot, binary, bundle);
+  if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  const gone: AdoptedTask[] = [];
+  for (const found of tasks) gone.push(await removeGone(slot, { ...found, binary: found.binary ?? binary }));
+  if (mode === 'shared' || tasks.length === 0) await dropShimBundle(slot, operation);
+  return { tasks: gone };
+}
+
+async function connect(
+  slot: WorkerSlot,
+  operation: AdoptShimOperation,
+  bootstrap: Bootstrap,
+  deadline: number,
+): Promise<Shim> {
+  const { namespace, shim, mode, bundle } = operation;
+  const known = slot.shims.get(shimKey(operation));
+  if (known?.state === 'live') return known;
+  const connection = await dialShim(bootstrap, deadline);
+  try {
+    const binary = (await readShimBinaryPath(bundle)) ?? '';
+    const start = { shim, binary };
+    return await registerShim(slot, { namespace, start, mode, bundle, bootstrap, connection, deadline });
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/**
+ * Takes over a shim from its bundle, within the load deadline. A shim that refuses, or never finished its start, is
+ * dead: its tasks are removed and come back as gone. One that does not answer is left alone: a timeout is no death.
+ */
+export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation): Promise<AdoptShimReply> {
+  const deadline = earlier(deadlineIn(slot.settings.deadlines.load), operation.deadline);
+  const tasks = await Promise.all(operation.tasks.map((ref) => readFound(slot, ref)));
+  let bootstrap: Bootstrap | undefined;
+  let shim: Shim;
+  try {
+    bootstrap = await readBootstrap(operation.bundle);
+    if (bootstrap === undefined) return await adoptDead(slot, operation, tasks, undefined);
+    shim = await connect(slot, operation, bootstrap, deadline);
+  } catch (error) {
+    if (hasCode(error, 'UNAVAILABLE')) return adoptDead(slot, operation, tasks, bootstrap);
+    slot.logger.warn('shim not adopted', { ...operation, reason: TaskError.from(error).message, tasks: tasks.length });
+    return { tasks: tasks.map((found) => silent(slot, found, error)) };
+  }
+  const adopted = await Promise.all(
+    tasks.map((found) => {
+      // Asked again while it is here: nothing is taken over twice.
+      const here = slot.tasks.get(taskKey(found.ref));
+      if (here !== undefined) here.shim.tasks.delete(found.ref.task);
+      return adoptTask(slot, shim, found, deadline);
+    }),
+  );
+  if (shim.mode === 'per-task' && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {
+    await endShim(slot, shim);
+    if (tasks.length === 0) await dropShimBundle(slot, operation);
+    return { tasks: adopted };
+  }
+  return { shim: shim.info, tasks: adopted };
+}

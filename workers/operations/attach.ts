@@ -1,0 +1,19 @@
+import { threadId } from 'node:worker_threads';
+import { TaskError } from '../../src/shared/errors/index.ts';
+import type { AttachOperation } from '../../src/shared/messages/index.ts';
+import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { sweepRemoved } from '../shim/bundle.ts';
+import { WorkerSlot } from '../slot.ts';
+
+/** Makes the thread's slot, and answers when it takes operations. */
+export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: { threadId: number } } {
+  const { port, settings } = operation;
+  const slot = new WorkerSlot(port, settings);
+  // One thread is enough for what a crash left half removed; nobody waits for it.
+  if (settings.slot === 0) {
+    sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {
+      slot.logger.warn('leftovers not swept', { reason: TaskError.from(error).message });
+    });
+  }
+  return { slot, reply: { threadId } };
+}

@@ -1,0 +1,116 @@
+import type { TaskRecord } from '../../src/shared/bundle-records.ts';
+import { deadlineExceeded, hasCode, TaskError } from '../../src/shared/errors/index.ts';
+import type { CreateTaskOperation, CreateTaskReply } from '../../src/shared/messages/index.ts';
+import { until } from '../../src/shared/util/deadline.ts';
+import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
+import { dropBundle, endRemains } from '../shim/dead-task.ts';
+import { endShim } from '../shim/end-shim.ts';
+import { forceDelete } from '../shim/force-delete.ts';
+import { launchShim } from '../shim/launch-shim.ts';
+import { taskOptions } from '../shim/runc-options.ts';
+import type { Shim } from '../shim/shim.ts';
+import { stdioForShim } from '../shim/stdio.ts';
+import type { WorkerSlot } from '../slot.ts';
+import { Task } from '../task.ts';
+
+/** How far a create has come, for whoever has to undo it. */
+interface Progress {
+  bundle?: string;
+  shim?: Shim;
+  /** Create was sent: the runtime may have made something, whatever the shim answered. */
+  sent: boolean;
+  /** The shim has the task. */
+  created: boolean;
+  /** The caller has given up: what is made from now on is undone. */
+  abandoned: boolean;
+}
+
+function assertWanted(operation: CreateTaskOperation, progress: Progress): void {
+  if (progress.abandoned)
+    throw deadlineExceeded(`creating task ${operation.task}: the caller gave up: deadline exceeded`);
+}
+
+async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<CreateTaskReply> {
+  const { namespace, task: id, choice, stdio, runtime } = operation;
+  const ref = { namespace, task: id };
+  const { directories } = slot.settings;
+  // A shared shim is looked up before anything is written.
+  const running = choice.kind === 'running' ? slot.liveShim({ namespace, shim: choice.shim }) : undefined;
+  const start = choice.kind === 'own' ? choice.start : { shim: choice.shim, binary: running?.binary ?? '' };
+  const record: TaskRecord = {
+    ...ref,
+    shim: start.shim,
+    mode: running?.mode ?? 'per-task',
+    binary: start.binary,
+    runtime,
+    stdio,
+  };
+  if (running !== undefined) running.creating += 1;
+  try {
+    const bundle = await prepareTaskBundle(directories, record, operation.spec);
+    progress.bundle = bundle;
+    const shim = running ?? (await launchShim(slot, { namespace, start, mode: 'per-task', bundle }));
+    progress.shim = shim;
+    assertWanted(operation, progress);
+    const options = taskOptions(shim.binary, operation.options, directories);
+    progress.sent = true;
+    const { pid } = await shim.client.call('create', {
+      id,
+      bundle,
+      rootfs: operation.rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
+      ...stdioForShim(stdio),
+      checkpoint: operation.checkpoint,
+      ...(options === undefined ? {} : { options }),
+    });
+    progress.created = true;
+    assertWanted(operation, progress);
+    const init = { pid, stdio };
+    await appendProcess(bundle, init);
+    // From here on the lost shim's path takes care of the task; a shim lost just before does not know it.
+    slot.liveShim(shim.ref);
+    const task = new Task({ ref, runtime, bundle, shim, processes: [init] });
+    slot.add(task);
+    for (const process of task.processes.values()) slot.exits.watch(task, process);
+    return { pid, shim: shim.info };
+  } finally {
+    if (running !== undefined) running.creating -= 1;
+  }
+}
+
+/** Leaves nothing of a create that failed or came too late. Never throws. */
+async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<void> {
+  const { bundle, shim, sent, created } = progress;
+  if (bundle === undefined) return;
+  const ref = { namespace: operation.namespace, task: operation.task };
+  const remains = { ref, bundle, binary: shim?.binary };
+  if (shim !== undefined && created) {
+    await forceDelete(slot, shim, ref.task).catch((error: unknown) => {
+      slot.logger.warn('late create not deleted by its shim', { ...ref, reason: TaskError.from(error).message });
+    });
+  }
+  // The shim says "container not created" of what a failed Create left: only the delete action finds it.
+  if (sent) await endRemains(slot, remains);
+  if (shim?.mode === 'per-task') await endShim(slot, shim);
+  await dropBundle(slot, remains);
+}
+
+/**
+ * Prepares the bundle, starts the shim where it is the task's own, and creates the task. All or nothing: a create that
+ * fails, or succeeds after its deadline, is undone, and until then the task's name stays taken.
+ */
+export async function createTask(slot: WorkerSlot, operation: CreateTaskOperation): Promise<CreateTaskReply> {
+  slot.reserve(operation);
+  const progress: Progress = { sent: false, created: false, abandoned: false };
+  const whole = make(slot, operation, progress)
+    .catch(async (error: unknown) => {
+      await undo(slot, operation, progress);
+      throw TaskError.from(error, `creating task ${operation.task}`);
+    })
+    .finally(() => slot.release(operation));
+  try {
+    return await until(whole, { deadline: operation.deadline, doing: `creating task ${operation.task}` });
+  } catch (error) {
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) progress.abandoned = true;
+    throw error;
+  }
+}

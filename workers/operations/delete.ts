@@ -1,0 +1,84 @@
+import { failedPrecondition, hasCode } from '../../src/shared/errors/index.ts';
+import type { DeleteOperation, Exit } from '../../src/shared/messages/index.ts';
+import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
+import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
+import { appendProcess, removeBundle } from '../shim/bundle.ts';
+import { endShim } from '../shim/end-shim.ts';
+import type { WorkerSlot } from '../slot.ts';
+import type { Task, TaskProcess } from '../task.ts';
+
+/** Has the shim delete a process. What the shim deleted once is not asked for again. */
+async function deleteInShim(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
+  if (process.deleted !== undefined) return process.deleted;
+  let exit: Exit;
+  try {
+    const request = { id: task.ref.task, execId: process.exec ?? '' };
+    const { pid, exitStatus, exitedAt } = await task.shim.client.call('delete', request);
+    const time = plainTimestamp(exitedAt);
+    exit = { pid, status: exitStatus, exitedAt: time ?? timestampNow() };
+    if (time !== undefined && process.pid > 0) slot.exits.settle(task, process, exit, 'wait');
+  } catch (error) {
+    // An earlier delete of it went through, and only its answer was lost.
+    if (!hasCode(error, 'NOT_FOUND') || process.exit === undefined) throw error;
+    exit = process.exit;
+  }
+  // The exit that was reported is the one; a shim's Delete may round its time.
+  process.deleted = process.exit ?? exit;
+  return process.deleted;
+}
+
+async function deleteExec(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
+  const { exec, stdio } = process;
+  const exit = await deleteInShim(slot, task, process);
+  await appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
+  task.processes.delete(exec);
+  return exit;
+}
+
+async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Promise<Exit> {
+  const { shim } = task;
+  if (init.exit !== undefined && init.deleted === undefined) {
+    // Execs end with init at the latest; a shim leaks what of them is not deleted before.
+    const execs = [...task.processes.values()].filter((process) => process !== init);
+    await Promise.all(execs.map((process) => joinDelete(slot, task, process).catch(() => undefined)));
+  }
+  const exit = await deleteInShim(slot, task, init);
+  if (shim.mode === 'per-task') await endShim(slot, shim);
+  await removeBundle(task.bundle, slot.settings.directories, deadlineIn(slot.settings.deadlines.cleanup));
+  slot.remove(task);
+  return exit;
+}
+
+/** Deletes a process, or joins the delete of it that is under way. */
+function joinDelete(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
+  process.deleting ??= (
+    process.exec === undefined ? deleteInit(slot, task, process) : deleteExec(slot, task, process)
+  ).finally(() => {
+    process.deleting = undefined;
+  });
+  return process.deleting;
+}
+
+/**
+ * Deletes a stopped process; with init go the bundle and the shim where it was the task's own. It can be repeated until
+ * it has succeeded, and gives the same exit each time, also to the one who asks again after a delete that took too long.
+ */
+export async function deleteProcess(slot: WorkerSlot, operation: DeleteOperation): Promise<Exit> {
+  const late = slot.takeLateDelete(operation);
+  if (late !== undefined) return late;
+  const { task, process } = slot.process(operation);
+  const name = operation.exec ?? operation.task;
+  // Stopping its start in the middle would leave a process that nobody knows.
+  if (process.start === 'running') {
+    throw failedPrecondition(`cannot delete process ${name}: a start is under way: failed precondition`);
+  }
+  const whole = joinDelete(slot, task, process);
+  try {
+    return await until(whole, { deadline: operation.deadline, doing: `deleting process ${name}` });
+  } catch (error) {
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) {
+      whole.then((exit) => slot.keepLateDelete(operation, exit)).catch(() => undefined);
+    }
+    throw error;
+  }
+}

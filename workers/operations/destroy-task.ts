@@ -1,0 +1,94 @@
+import { notFound, TaskError, unavailable } from '../../src/shared/errors/index.ts';
+import { sharedShimBundle, taskBundle } from '../../src/shared/layout.ts';
+import type { DestroyTaskOperation, DestroyTaskReply, LostExit } from '../../src/shared/messages/index.ts';
+import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
+import { timestampNow } from '../../src/shared/wire/timestamp.ts';
+import { readBootstrap } from '../shim/bootstrap-file.ts';
+import { readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { endRemains } from '../shim/dead-task.ts';
+import { endShim, endStrayShims, killShim } from '../shim/end-shim.ts';
+import { forceDelete } from '../shim/force-delete.ts';
+import { killProcess, untilGone } from '../shim/host-process.ts';
+import { savedProcess } from '../shim/launch-shim.ts';
+import { unlinkDeadSocket } from '../shim/socket-file.ts';
+import { taskKey, type WorkerSlot } from '../slot.ts';
+import { madeUpExits, type Task } from '../task.ts';
+
+/** Exits of the processes whose end was seen, and made-up ones for the others. */
+function exitsOf(task: Task, at = timestampNow()): LostExit[] {
+  const processes = [...task.processes.values()];
+  const seen = processes.flatMap(({ exec, exit }) =>
+    exit === undefined ? [] : [{ exec, ...exit, source: 'wait' as const }],
+  );
+  return [...seen, ...madeUpExits(processes, at)];
+}
+
+/** A task whose shim is connected: the shim is asked to kill it, then made to go. */
+async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskReply> {
+  const { shim, ref, bundle } = task;
+  const own = shim.mode === 'per-task';
+  let at = timestampNow();
+  try {
+    const forced = await forceDelete(slot, shim, ref.task);
+    const init = task.processes.get(undefined);
+    if (forced?.exitedAt !== undefined && init !== undefined) {
+      const exit = { pid: forced.pid, status: forced.status, exitedAt: forced.exitedAt };
+      slot.exits.settle(task, init, exit, 'wait');
+    }
+    if (own) await endShim(slot, shim);
+  } catch (error) {
+    slot.logger.warn('task destroyed without its shim', { ...ref, reason: TaskError.from(error).message });
+    // From here on the end of its connection is no loss to report.
+    if (own) {
+      shim.state = 'stopping';
+      await killShim(slot, shim);
+    }
+    at = await endRemains(slot, { ref, bundle, binary: shim.binary });
+    if (own) await endShim(slot, shim);
+    // A shared shim that comes back forgets the task then; it must not keep it for ever.
+    else forceDelete(slot, shim, ref.task).catch(() => undefined);
+  }
+  const { directories, deadlines } = slot.settings;
+  await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
+  slot.remove(task);
+  return { exits: exitsOf(task, at) };
+}
+
+/** A task whose shim was never reached: what its bundle says has to do. */
+async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation): Promise<DestroyTaskReply> {
+  const { namespace, task: id } = operation;
+  const { directories, deadlines } = slot.settings;
+  const bundle = taskBundle(directories, namespace, id);
+  const record = await readTaskRecord(bundle);
+  if (record === undefined) throw notFound(`task ${id} not found`);
+  const processes = await readProcesses(bundle);
+  if (record.mode === 'per-task') {
+    const shim = await savedProcess(bundle);
+    if (shim !== undefined) {
+      await killProcess(shim);
+      await untilGone(shim, deadlineIn(deadlines.shutdown));
+    }
+    await endStrayShims(slot, record.binary, bundle);
+  }
+  const home = record.mode === 'per-task' ? bundle : sharedShimBundle(directories, namespace, record.shim);
+  const bootstrap = await readBootstrap(home).catch(() => undefined);
+  const at = await endRemains(slot, { ref: { namespace, task: id }, bundle, binary: record.binary });
+  if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
+  slot.silent.delete(taskKey(operation));
+  return { exits: madeUpExits(processes, at) };
+}
+
+/**
+ * Ends a task whatever its state, and removes everything of it. Its own shim that does not answer is killed; in a
+ * shared one only the task is. Throws NOT_FOUND where there is no such task, FAILED_PRECONDITION where its bundle
+ * cannot be removed; it can be repeated.
+ */
+export async function destroyTask(slot: WorkerSlot, operation: DestroyTaskOperation): Promise<DestroyTaskReply> {
+  const task = slot.tasks.get(taskKey(operation));
+  if (task === undefined && slot.isReserved(operation)) {
+    throw unavailable(`task ${operation.task} is still being created: try again when its create has ended`);
+  }
+  const whole = task === undefined ? destroyUnknown(slot, operation) : destroyKnown(slot, task);
+  return until(whole, { deadline: operation.deadline, doing: `destroying task ${operation.task}` });
+}

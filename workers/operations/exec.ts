@@ -1,0 +1,52 @@
+import { alreadyExists, hasCode, invalidArgument } from '../../src/shared/errors/index.ts';
+import type { ExecOperation } from '../../src/shared/messages/index.ts';
+import { until } from '../../src/shared/util/deadline.ts';
+import { appendProcess } from '../shim/bundle.ts';
+import { stdioForShim } from '../shim/stdio.ts';
+import type { WorkerSlot } from '../slot.ts';
+import { type Task, TaskProcess } from '../task.ts';
+
+async function addToShim(task: Task, operation: ExecOperation, caller: { gone: boolean }): Promise<{ added: true }> {
+  const { exec, stdio, spec } = operation;
+  const id = task.ref.task;
+  const { client } = task.shim;
+  const process = new TaskProcess({ exec, pid: 0, stdio });
+  task.processes.set(exec, process);
+  const forget = async () => {
+    if (task.processes.get(exec) === process) task.processes.delete(exec);
+    await appendProcess(task.bundle, { exec, pid: 0, stdio, deleted: true }).catch(() => undefined);
+  };
+  try {
+    // A shim does not list its execs: what is not written down before is not found again.
+    await appendProcess(task.bundle, { exec, pid: 0, stdio });
+    await client.call('exec', { id, execId: exec, ...stdioForShim(stdio), spec });
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+  if (caller.gone) {
+    // Nobody knows of it: its name is free again.
+    await client.call('delete', { id, execId: exec }).catch(() => undefined);
+    await forget();
+  }
+  return { added: true };
+}
+
+/** Adds an exec to a task, without starting it. One that is added after its caller gave up is deleted again. */
+export async function addExec(slot: WorkerSlot, operation: ExecOperation): Promise<{ added: true }> {
+  const task = slot.task(operation);
+  const { exec, spec } = operation;
+  // Shims panic on an exec without a spec.
+  if (spec.typeUrl === '' || spec.value.length === 0) {
+    throw invalidArgument(`exec ${exec} of task ${operation.task} has no process spec: invalid argument`);
+  }
+  if (task.processes.has(exec)) throw alreadyExists(`id ${exec}: already exists`);
+  const caller = { gone: false };
+  try {
+    const doing = `adding exec ${exec} to task ${operation.task}`;
+    return await until(addToShim(task, operation, caller), { deadline: operation.deadline, doing });
+  } catch (error) {
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) caller.gone = true;
+    throw error;
+  }
+}

@@ -1,0 +1,11 @@
+import type { KillOperation } from '../../src/shared/messages/index.ts';
+import type { WorkerSlot } from '../slot.ts';
+
+/** Sends a signal. Throws NOT_FOUND (`process already finished`) for a process that ended. */
+export async function killProcess(slot: WorkerSlot, operation: KillOperation): Promise<{ sent: true }> {
+  const { task } = slot.process(operation);
+  const { signal, all, deadline } = operation;
+  const request = { id: operation.task, execId: operation.exec ?? '', signal, all };
+  await task.shim.client.call('kill', request, { deadline });
+  return { sent: true };
+}

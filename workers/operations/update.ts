@@ -1,0 +1,15 @@
+import { invalidArgument } from '../../src/shared/errors/index.ts';
+import type { UpdateOperation } from '../../src/shared/messages/index.ts';
+import type { WorkerSlot } from '../slot.ts';
+
+/** Changes a task's resource limits. */
+export async function updateTask(slot: WorkerSlot, operation: UpdateOperation): Promise<{ updated: true }> {
+  const { client } = slot.task(operation).shim;
+  const { resources, annotations, deadline } = operation;
+  // Shims panic on an update without resources.
+  if (resources.typeUrl === '' || resources.value.length === 0) {
+    throw invalidArgument(`update of task ${operation.task} has no resources: invalid argument`);
+  }
+  await client.call('update', { id: operation.task, resources, annotations: { ...annotations } }, { deadline });
+  return { updated: true };
+}

@@ -1,0 +1,235 @@
+import { constants } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
+import { bundleFiles } from '../../src/shared/layout.ts';
+import type { RuntimeInfo, WorkerSettings } from '../../src/shared/messages/index.ts';
+import { containerd } from '../../src/shared/proto/gen/task.js';
+import { remaining } from '../../src/shared/util/deadline.ts';
+import { type Any, plainAny } from '../../src/shared/wire/any.ts';
+import { plainTimestamp, type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
+import { encodeAny } from './encode-any.ts';
+
+/** More output than any shim's action has to say. */
+const maxOutput = 4 << 20;
+/** How much of what a failed action printed is quoted. */
+const quoted = 2000;
+
+interface ActionRun {
+  readonly binary: string;
+  readonly args: readonly string[];
+  /** What it works in; `/` where there is no bundle. */
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly input: Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly deadline: number;
+  readonly name: string;
+}
+
+export interface ActionTarget {
+  readonly binary: string;
+  readonly namespace: string;
+  /** The shim's id for `start`, the task's for `delete`. */
+  readonly id: string;
+  readonly bundle: string;
+}
+
+export interface DeadShimExit {
+  readonly pid: number;
+  readonly status: number;
+  readonly exitedAt: Timestamp;
+}
+
+/** Environment of every run of a shim's binary, on top of our own. */
+function environmentOf(settings: WorkerSettings, namespace: string): Record<string, string | undefined> {
+  return {
+    GOMAXPROCS: '2',
+    MAX_SHIM_VERSION: '2',
+    TTRPC_ADDRESS: settings.eventsAddress,
+    GRPC_ADDRESS: settings.apiAddress,
+    NAMESPACE: namespace,
+    // What the service manager tells this daemon is nobody else's.
+    NOTIFY_SOCKET: undefined,
+    LISTEN_FDS: undefined,
+    LISTEN_PID: undefined,
+    ...settings.shimEnvironment,
+  };
+}
+
+function argumentsOf(settings: WorkerSettings, target: ActionTarget, action: 'start' | 'delete'): string[] {
+  return [
+    '-namespace',
+    target.namespace,
+    '-address',
+    settings.apiAddress,
+    '-publish-binary',
+    settings.publishBinary,
+    '-id',
+    target.id,
+    ...(action === 'delete' ? ['-bundle', target.bundle] : []),
+    ...(settings.debug ? ['-debug'] : []),
+    action,
+  ];
+}
+
+/** The end of a text, on as many lines as it has. */
+function tail(text: string): string {
+  const trimmed = text.trim();
+  return trimmed.length > quoted ? `…${trimmed.slice(-quoted)}` : trimmed;
+}
+
+/** Runs the binary to its end; never through a shell. At the deadline its process group gets SIGKILL. */
+async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: string }> {
+  const { binary, name } = action;
+  const what = `${name} of ${binary}`;
+  try {
+    await access(binary, constants.X_OK);
+  } catch (cause) {
+    throw new TaskError('UNKNOWN', `${what}: the shim is not installed or not executable`, { cause });
+  }
+  const { execa } = await import('execa');
+  const budget = remaining(action.deadline);
+  const child = execa(binary, action.args, {
+    cwd: action.directory,
+    env: action.environment,
+    input: action.input,
+    encoding: 'buffer',
+    stripFinalNewline: false,
+    maxBuffer: maxOutput,
+    reject: false,
+    // Its own process group, and not ended with this thread: a shim outlives everything above it.
+    detached: true,
+    cleanup: false,
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), budget);
+  });
+  const result = await Promise.race([child, late]);
+  clearTimeout(timer);
+  if (result === 'late') {
+    killGroup(child.pid);
+    throw deadlineExceeded(`${what}: it did not end within ${budget} ms and was killed: deadline exceeded`);
+  }
+  const stderr = Buffer.from(result.stderr).toString('utf8');
+  if (result.failed) {
+    const how =
+      result.exitCode === undefined
+        ? result.signal === undefined
+          ? (result.shortMessage ?? 'failed')
+          : `killed by ${result.signal}`
+        : `exit status ${result.exitCode}`;
+    const printed = tail(stderr) || tail(Buffer.from(result.stdout).toString('utf8'));
+    throw new TaskError('UNKNOWN', `${what}: ${printed === '' ? how : `${printed}: ${how}`}`, { cause: result });
+  }
+  return { stdout: result.stdout, stderr };
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // The whole group is gone.
+  }
+}
+
+/** What the shim wrote to its `log` in the bundle: its last words. */
+async function bundleLog(bundle: string): Promise<string> {
+  try {
+    return tail(await readFile(path.join(bundle, bundleFiles.log), 'utf8'));
+  } catch {
+    return '';
+  }
+}
+
+/** Runs the `start` action with `input` on stdin and answers what it printed. */
+export async function runStart(
+  settings: WorkerSettings,
+  target: ActionTarget,
+  input: Uint8Array,
+  deadline: number,
+): Promise<Uint8Array> {
+  try {
+    const { stdout } = await run({
+      binary: target.binary,
+      args: argumentsOf(settings, target, 'start'),
+      directory: target.bundle,
+      environment: environmentOf(settings, target.namespace),
+      input,
+      deadline,
+      name: `start of shim ${target.id}`,
+    });
+    return stdout;
+  } catch (error) {
+    const known = TaskError.from(error);
+    const log = await bundleLog(target.bundle);
+    throw log === '' ? known : new TaskError(known.code, `${known.message} (its log: ${log})`, { cause: known });
+  }
+}
+
+/** Runs the `delete` action in a task's bundle: it kills and removes what the runtime still has of the task. */
+export async function runDelete(
+  settings: WorkerSettings,
+  target: ActionTarget,
+  deadline: number,
+): Promise<DeadShimExit> {
+  const { stdout } = await run({
+    binary: target.binary,
+    args: argumentsOf(settings, target, 'delete'),
+    directory: target.bundle,
+    environment: environmentOf(settings, target.namespace),
+    input: new Uint8Array(),
+    deadline,
+    name: `delete action for task ${target.id}`,
+  });
+  const { pid, exitStatus, exitedAt } = containerd.task.v2.DeleteResponse.decode(stdout);
+  return { pid, status: exitStatus, exitedAt: plainTimestamp(exitedAt) ?? timestampNow() };
+}
+
+/** What the binary prints with `-v`; empty where it fails, which some do for want of the flag. */
+export async function runVersion(binary: string, deadline: number): Promise<string> {
+  try {
+    const { stdout, stderr } = await run({
+      binary,
+      args: ['-v'],
+      directory: '/',
+      environment: {},
+      input: new Uint8Array(),
+      deadline,
+      name: 'version',
+    });
+    return `${Buffer.from(stdout).toString('utf8')}\n${stderr}`;
+  } catch (error) {
+    if (error instanceof TaskError && /not installed/.test(error.message)) throw error;
+    return '';
+  }
+}
+
+/** Runs the binary with `-info`. Throws UNKNOWN for shims that cannot say, which are those before 2.0. */
+export async function runInfo(
+  settings: WorkerSettings,
+  binary: string,
+  options: Any | undefined,
+  deadline: number,
+): Promise<RuntimeInfo> {
+  const { stdout } = await run({
+    binary,
+    args: ['-info'],
+    directory: '/',
+    environment: environmentOf(settings, 'default'),
+    input: encodeAny(options),
+    deadline,
+    name: 'info',
+  });
+  const info = containerd.types.RuntimeInfo.decode(stdout);
+  return {
+    name: info.name,
+    version: info.version?.version ?? '',
+    revision: info.version?.revision ?? '',
+    options: plainAny(info.options),
+    features: plainAny(info.features),
+    annotations: { ...info.annotations },
+  };
+}

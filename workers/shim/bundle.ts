@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { appendFile, chmod, chown, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  formatProcessRecord,
+  formatTaskRecord,
+  type ProcessRecord,
+  parseProcessRecords,
+  parseTaskRecord,
+  type TaskRecord,
+} from '../../src/shared/bundle-records.ts';
+import { alreadyExists, failedPrecondition, isErrnoException } from '../../src/shared/errors/index.ts';
+import { isIdentifier, type Namespace, type ShimId } from '../../src/shared/identifiers.ts';
+import {
+  bundleFiles,
+  type Directories,
+  namespaceDirectory,
+  sharedShimBundle,
+  taskBundle,
+  taskWorkDirectory,
+} from '../../src/shared/layout.ts';
+import { mountsBelow, unmountBelow } from './mounts.ts';
+import { readSpecFacts } from './spec-facts.ts';
+import { writeFileWhole } from './write-file.ts';
+
+/** What a bundle is called between its end and its removal; no identifier starts with a dot. */
+const removedPrefix = '.removed-';
+
+const hasErrno = (error: unknown, ...names: string[]): boolean => isErrnoException(error) && names.includes(error.code);
+
+async function makeDirectory(directory: string, mode: number): Promise<void> {
+  await mkdir(directory, { mode: 0o700 });
+  await chmod(directory, mode);
+}
+
+async function ensureDirectory(directory: string, mode: number): Promise<void> {
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await chmod(directory, mode);
+}
+
+/** An empty file. The shim opens `log` for writing and fails without it; 1.6 and 1.7 want `runtime` to delete. */
+async function touch(file: string): Promise<void> {
+  await appendFile(file, '', { mode: 0o600 });
+}
+
+/**
+ * Makes the bundle of a task, its work directory included. Nothing is left of it where that fails.
+ * Throws ALREADY_EXISTS where there is one, INVALID_ARGUMENT for a spec that is no JSON.
+ */
+export async function prepareTaskBundle(
+  directories: Directories,
+  record: TaskRecord,
+  spec: Uint8Array,
+): Promise<string> {
+  const { namespace, task } = record;
+  const facts = readSpecFacts(spec);
+  const bundle = taskBundle(directories, namespace, task);
+  const work = taskWorkDirectory(directories, namespace, task);
+  await ensureDirectory(namespaceDirectory(directories.state, namespace), 0o711);
+  await ensureDirectory(namespaceDirectory(directories.root, namespace), 0o711);
+  try {
+    await makeDirectory(bundle, 0o700);
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) throw alreadyExists(`task ${task}: already exists`);
+    throw error;
+  }
+  try {
+    if (facts.mappedGroup !== undefined) {
+      // The container's root is somebody else on the host and has to reach its rootfs.
+      await chown(bundle, process.geteuid?.() ?? 0, facts.mappedGroup);
+      await chmod(bundle, 0o710);
+    }
+    await makeDirectory(path.join(bundle, bundleFiles.rootfs), 0o711);
+    // One is left where a reboot took the state directory; it belonged to an earlier task of this name.
+    await removeTree(work, Date.now());
+    await makeDirectory(work, 0o711);
+    await symlink(work, path.join(bundle, bundleFiles.work));
+    await writeFileWhole(path.join(bundle, bundleFiles.config), spec, 0o644);
+    await touch(path.join(bundle, bundleFiles.log));
+    await touch(path.join(bundle, 'runtime'));
+    await writeFileWhole(path.join(bundle, bundleFiles.task), formatTaskRecord(record), 0o600);
+    return bundle;
+  } catch (error) {
+    await rm(bundle, { recursive: true, force: true });
+    await rm(work, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Makes the bundle of a shared shim. Throws ALREADY_EXISTS where its id is taken. */
+export async function prepareShimBundle(directories: Directories, namespace: Namespace, shim: ShimId): Promise<string> {
+  const bundle = sharedShimBundle(directories, namespace, shim);
+  await ensureDirectory(namespaceDirectory(directories.state, namespace), 0o711);
+  await ensureDirectory(path.dirname(bundle), 0o711);
+  try {
+    await makeDirectory(bundle, 0o700);
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) throw alreadyExists(`shim ${shim}: already exists`);
+    throw error;
+  }
+  // The start action reads annotations from a spec; there is none to speak of.
+  await writeFileWhole(path.join(bundle, bundleFiles.config), '{}', 0o644);
+  await touch(path.join(bundle, bundleFiles.log));
+  await touch(path.join(bundle, 'runtime'));
+  return bundle;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return '';
+    throw error;
+  }
+}
+
+/** Undefined where the bundle is gone, foreign, or was cut off while it was made. */
+export async function readTaskRecord(bundle: string): Promise<TaskRecord | undefined> {
+  return parseTaskRecord(await readText(path.join(bundle, bundleFiles.task)));
+}
+
+export async function readProcesses(bundle: string): Promise<ProcessRecord[]> {
+  return parseProcessRecords(await readText(path.join(bundle, bundleFiles.processes)));
+}
+
+export async function appendProcess(bundle: string, record: ProcessRecord): Promise<void> {
+  await appendFile(path.join(bundle, bundleFiles.processes), formatProcessRecord(record), { mode: 0o600 });
+}
+
+export async function readBundleSpec(bundle: string): Promise<Uint8Array | undefined> {
+  const text = await readText(path.join(bundle, bundleFiles.config));
+  return text === '' ? undefined : Buffer.from(text);
+}
+
+/** Removes a directory tree, by another name first; never through something that is mounted in it. */
+async function removeTree(directory: string, deadline: number): Promise<void> {
+  const name = path.basename(directory).replace(removedPrefix, '').slice(0, 100);
+  const hidden = path.join(path.dirname(directory), `${removedPrefix}${name}-${randomBytes(4).toString('hex')}`);
+  try {
+    await rename(directory, hidden);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return;
+    throw error;
+  }
+  await unmountBelow(hidden, deadline);
+  await rm(hidden, { recursive: true, force: true });
+}
+
+/**
+ * Removes a bundle and its work directory, after unmounting what is mounted in it. Nothing is touched where something
+ * stays mounted: throws FAILED_PRECONDITION then, and can be called again.
+ */
+export async function removeBundle(bundle: string, directories: Directories, deadline: number): Promise<void> {
+  await unmountBelow(bundle, deadline);
+  const work = await readlink(path.join(bundle, bundleFiles.work)).catch(() => undefined);
+  await removeTree(bundle, deadline);
+  // The link is only followed to where this daemon would have made the directory.
+  if (work === undefined || !path.resolve(work).startsWith(`${directories.root}${path.sep}`)) return;
+  if ((await mountsBelow(work)).length > 0) {
+    throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
+  }
+  await removeTree(work, deadline);
+}
+
+/** Removes what an earlier thread or daemon left half removed. */
+export async function sweepRemoved(directories: Directories, deadline: number): Promise<void> {
+  for (const top of [directories.state, directories.root]) {
+    const namespaces = await readdir(top, { withFileTypes: true }).catch(() => []);
+    for (const namespace of namespaces) {
+      if (!namespace.isDirectory() || !isIdentifier(namespace.name)) continue;
+      for (const holder of [path.join(top, namespace.name), path.join(top, namespace.name, '.shims')]) {
+        const names = await readdir(holder).catch(() => []);
+        for (const name of names.filter((entry) => entry.startsWith(removedPrefix))) {
+          await removeTree(path.join(holder, name), deadline).catch(() => undefined);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { TaskError } from '../../src/shared/errors/index.ts';
+import type { TaskRef } from '../../src/shared/identifiers.ts';
+import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
+import type { WorkerSlot } from '../slot.ts';
+import { runDelete } from './binary.ts';
+import { readBundleSpec, removeBundle } from './bundle.ts';
+import { removeEmptyCgroup } from './cgroups.ts';
+import { readSpecFacts } from './spec-facts.ts';
+
+export interface Remains {
+  readonly ref: TaskRef;
+  readonly bundle: string;
+  /** Absolute path of the shim's binary; undefined where the bundle does not say. */
+  readonly binary: string | undefined;
+}
+
+async function cgroupOf(bundle: string): Promise<string | undefined> {
+  try {
+    const spec = await readBundleSpec(bundle);
+    return spec === undefined ? undefined : readSpecFacts(spec).cgroupsPath;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Ends what the runtime still has of a task whose shim is gone or has failed it: its processes, its directory, its
+ * cgroup; the bundle stays. Answers when that was. Never throws: what could not be ended is logged.
+ */
+export async function endRemains(slot: WorkerSlot, remains: Remains): Promise<Timestamp> {
+  const { ref, bundle, binary } = remains;
+  let exitedAt = timestampNow();
+  if (binary === undefined) {
+    slot.logger.warn('delete action impossible', { ...ref, reason: 'the bundle names no shim' });
+  } else {
+    const target = { binary, namespace: ref.namespace, id: ref.task, bundle };
+    const { cleanup } = slot.settings.deadlines;
+    // Once more where it fails: a runc that is just being killed still holds its lock.
+    const run = () => runDelete(slot.settings, target, deadlineIn(cleanup));
+    try {
+      ({ exitedAt } = await run().catch(run));
+    } catch (error) {
+      slot.logger.error('delete action failed', { ...ref, reason: TaskError.from(error).message });
+    }
+  }
+  await removeEmptyCgroup(await cgroupOf(bundle)).catch(() => undefined);
+  return exitedAt;
+}
+
+/** Removes the bundle of a task that is over. Never throws: what stays is logged, with the reason. */
+export async function dropBundle(slot: WorkerSlot, remains: Pick<Remains, 'ref' | 'bundle'>): Promise<void> {
+  const { directories, deadlines } = slot.settings;
+  try {
+    await removeBundle(remains.bundle, directories, deadlineIn(deadlines.cleanup));
+  } catch (error) {
+    slot.logger.error('bundle not removed', { ...remains.ref, reason: TaskError.from(error).message });
+  }
+}

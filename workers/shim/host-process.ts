@@ -1,0 +1,96 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface HostProcess {
+  readonly pid: number;
+  /** In clock ticks since boot, from /proc/PID/stat. */
+  readonly startTime: number;
+}
+
+async function readOr<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Identifies a process by pid; undefined where there is none, or a zombie only. */
+export async function identifyProcess(pid: number): Promise<HostProcess | undefined> {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
+  const stat = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
+  if (stat === undefined) return undefined;
+  // The name in parentheses may hold spaces and parentheses: count from its end.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0];
+  const startTime = Number(fields[19]);
+  return state === 'Z' || state === 'X' || !Number.isFinite(startTime) ? undefined : { pid, startTime };
+}
+
+export async function isAlive(process: HostProcess): Promise<boolean> {
+  return (await identifyProcess(process.pid))?.startTime === process.startTime;
+}
+
+/** Sends SIGKILL to exactly this process; nothing where it is gone already. */
+export async function killProcess(target: HostProcess): Promise<void> {
+  if (!(await isAlive(target))) return;
+  try {
+    process.kill(target.pid, 'SIGKILL');
+  } catch {
+    // It went in between.
+  }
+}
+
+/** Resolves to true when the process is gone, to false at `deadline` (milliseconds since 1970). */
+export async function untilGone(target: HostProcess, deadline: number): Promise<boolean> {
+  // The process is nobody's child here: the kernel tells nothing, so it is looked at, less and less often.
+  for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+    if (!(await isAlive(target))) return true;
+    if (Date.now() >= deadline) return false;
+    await delay(Math.min(pause, Math.max(1, deadline - Date.now())));
+  }
+}
+
+/** Directory that a process works in; a shim's is the bundle that it was started for. */
+export async function workingDirectory(pid: number): Promise<string | undefined> {
+  return readOr(readlink(`/proc/${pid}/cwd`));
+}
+
+/** Arguments of a process; empty where it is gone. */
+export async function commandLine(pid: number): Promise<string[]> {
+  const text = await readOr(readFile(`/proc/${pid}/cmdline`, 'utf8'));
+  return text === undefined ? [] : text.split('\0').slice(0, -1);
+}
+
+/** The processes of `binary` that work in `directory`: the shims, finished or half started, of one bundle. */
+export async function processesOf(binary: string, directory: string): Promise<HostProcess[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      if ((await workingDirectory(pid)) !== directory) return undefined;
+      const [program = ''] = await commandLine(pid);
+      return path.basename(program) === path.basename(binary) ? identifyProcess(pid) : undefined;
+    }),
+  );
+  return found.filter((process) => process !== undefined);
+}
+
+/** Paths of the unix sockets that a process holds. */
+export async function socketPathsOf(pid: number): Promise<string[]> {
+  const links = (await readOr(readdir(`/proc/${pid}/fd`))) ?? [];
+  const inodes = new Set<string>();
+  for (const link of links) {
+    const target = await readOr(readlink(`/proc/${pid}/fd/${link}`));
+    const inode = /^socket:\[(\d+)\]$/.exec(target ?? '')?.[1];
+    if (inode !== undefined) inodes.add(inode);
+  }
+  const table = (await readOr(readFile('/proc/net/unix', 'utf8'))) ?? '';
+  const paths = new Set<string>();
+  for (const line of table.split('\n')) {
+    const [, , , , , , inode, socket] = line.trim().split(/\s+/);
+    if (inode !== undefined && socket?.startsWith('/') && inodes.has(inode)) paths.add(socket);
+  }
+  return [...paths];
+}

@@ -1,0 +1,90 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { TaskError } from '../../src/shared/errors/index.ts';
+import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { shimKey, type WorkerSlot } from '../slot.ts';
+import { madeUpExits, type Task } from '../task.ts';
+import { removeBundle } from './bundle.ts';
+import { dialShim } from './connection.ts';
+import { dropBundle, endRemains } from './dead-task.ts';
+import { killShim, lives } from './end-shim.ts';
+import type { Shim } from './shim.ts';
+import { unlinkDeadSocket } from './socket-file.ts';
+
+/** Tasks of one lost shim that are cleaned up at the same time; each runs a process or two. */
+const cleanUpsAtOnce = 4;
+
+/** Handles the unexpected end of the connection to a shim. */
+export function watchConnection(slot: WorkerSlot, shim: Shim): void {
+  const { connection } = shim.client;
+  connection.closed
+    .then(async (reason) => {
+      if (shim.state !== 'live' || shim.client.connection !== connection) return;
+      if (await resume(slot, shim)) return;
+      await loseShim(slot, shim, reason.message);
+    })
+    .catch((error: unknown) => {
+      slot.logger.error('lost shim not cleaned up', { ...shim.ref, reason: TaskError.from(error).message });
+    });
+}
+
+/** Connects again where the process is there and takes a connection: only the connection was lost then. */
+async function resume(slot: WorkerSlot, shim: Shim): Promise<boolean> {
+  if (!(await lives(shim))) return false;
+  try {
+    const connection = await dialShim(shim.bootstrap, deadlineIn(slot.settings.deadlines.load));
+    // A dying shim may accept for a last moment.
+    await turn();
+    shim.reconnect(connection);
+    await shim.client.call('connect', { id: shim.ref.shim }, { deadline: deadlineIn(slot.settings.deadlines.load) });
+  } catch {
+    shim.client.connection.close();
+    return false;
+  }
+  slot.logger.warn('shim reconnected', { ...shim.ref });
+  watchConnection(slot, shim);
+  for (const task of shim.tasks.values()) {
+    for (const process of task.processes.values()) if (process.watched) process.watched = false;
+    for (const process of task.processes.values()) {
+      if (process.exec === undefined || process.pid > 0) slot.exits.watch(task, process);
+    }
+  }
+  return true;
+}
+
+/** Cleans up after one task of a lost shim and tells that it is over. */
+async function loseTask(slot: WorkerSlot, shim: Shim, task: Task): Promise<void> {
+  const remains = { ref: task.ref, bundle: task.bundle, binary: shim.binary };
+  const at = await endRemains(slot, remains);
+  await dropBundle(slot, remains);
+  slot.remove(task);
+  slot.report({ kind: 'task-lost', ...task.ref, exits: madeUpExits(task.processes.values(), at) });
+}
+
+/**
+ * Gives up a shim: tells so, makes sure that its process is gone, and cleans up after each of its tasks. Creates that
+ * are under way fail by themselves and undo themselves.
+ */
+export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Promise<void> {
+  if (shim.state !== 'live') return;
+  shim.state = 'lost';
+  slot.logger.warn('shim lost', { ...shim.ref, reason });
+  slot.report({ kind: 'shim-lost', ...shim.ref, reason });
+  const tasks = [...shim.tasks.values()];
+  for (const task of tasks) task.state = 'lost';
+  shim.client.connection.close();
+  if (!(await killShim(slot, shim))) slot.logger.error('lost shim lives on', { ...shim.ref, pid: shim.process?.pid });
+  const { cleanup } = slot.settings.deadlines;
+  await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
+  const queue = tasks.values();
+  await Promise.all(
+    Array.from({ length: cleanUpsAtOnce }, async () => {
+      for (const task of queue) await loseTask(slot, shim, task);
+    }),
+  );
+  if (shim.mode === 'shared') {
+    await removeBundle(shim.bundle, slot.settings.directories, deadlineIn(cleanup)).catch((error: unknown) => {
+      slot.logger.error('bundle not removed', { ...shim.ref, reason: TaskError.from(error).message });
+    });
+  }
+  if (slot.shims.get(shimKey(shim.ref)) === shim) slot.shims.delete(shimKey(shim.ref));
+}

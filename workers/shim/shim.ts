@@ -1,0 +1,91 @@
+import type { ShimRef, TaskId } from '../../src/shared/identifiers.ts';
+import type { PlacementMode, ShimInfo } from '../../src/shared/messages/index.ts';
+import type { Task } from '../task.ts';
+import { type Bootstrap } from './bootstrap.ts';
+import { writeBootstrap } from './bootstrap-file.ts';
+import type { ShimConnection } from './connection.ts';
+import type { HostProcess } from './host-process.ts';
+import { TaskClient } from './task-client.ts';
+
+/**
+ * live: serves calls.
+ * stopping: was asked to end; takes no new task.
+ * lost: its connection closed unexpectedly.
+ */
+export type ShimState = 'live' | 'stopping' | 'lost';
+
+/** A shim that this thread owns, with the tasks in it. */
+export class Shim {
+  readonly ref: ShimRef;
+  readonly mode: PlacementMode;
+  readonly binary: string;
+  readonly bundle: string;
+  /** Undefined where the shim does not tell its pid. */
+  readonly process: HostProcess | undefined;
+  /** False where `start` answered the address of a shim that was started for another bundle: it is not ours to kill. */
+  readonly ownsProcess: boolean;
+  readonly tasks = new Map<TaskId, Task>();
+  state: ShimState = 'live';
+  /** Creates under way. Shutdown in the middle of one makes some shims exit. */
+  creating = 0;
+  #bootstrap: Bootstrap;
+  #client: TaskClient;
+
+  constructor(options: {
+    readonly ref: ShimRef;
+    readonly mode: PlacementMode;
+    readonly binary: string;
+    readonly bundle: string;
+    readonly bootstrap: Bootstrap;
+    readonly connection: ShimConnection;
+    readonly process: HostProcess | undefined;
+    readonly ownsProcess: boolean;
+  }) {
+    this.ref = options.ref;
+    this.mode = options.mode;
+    this.binary = options.binary;
+    this.bundle = options.bundle;
+    this.process = options.process;
+    this.ownsProcess = options.ownsProcess;
+    this.#bootstrap = options.bootstrap;
+    this.#client = this.#clientOf(options.connection);
+  }
+
+  get bootstrap(): Bootstrap {
+    return this.#bootstrap;
+  }
+
+  get client(): TaskClient {
+    return this.#client;
+  }
+
+  get info(): ShimInfo {
+    return {
+      namespace: this.ref.namespace,
+      id: this.ref.shim,
+      mode: this.mode,
+      binary: this.binary,
+      pid: this.process?.pid ?? 0,
+      address: this.#bootstrap.address,
+      protocol: this.#bootstrap.protocol,
+      apiVersion: this.#client.version,
+    };
+  }
+
+  /** Goes on over a new connection to the same process. */
+  reconnect(connection: ShimConnection): void {
+    this.#client = this.#clientOf(connection);
+  }
+
+  #clientOf(connection: ShimConnection): TaskClient {
+    return new TaskClient({
+      connection,
+      namespace: this.ref.namespace,
+      version: this.#bootstrap.version,
+      onDowngrade: async () => {
+        this.#bootstrap = { ...this.#bootstrap, version: 2 };
+        await writeBootstrap(this.bundle, this.#bootstrap);
+      },
+    });
+  }
+}

@@ -1,0 +1,76 @@
+import type { ProcessRecord } from '../src/shared/bundle-records.ts';
+import type { ExecId, TaskRef } from '../src/shared/identifiers.ts';
+import type { Exit, LostExit, Stdio } from '../src/shared/messages/index.ts';
+import { type Deferred, deferred } from '../src/shared/util/deferred.ts';
+import type { Timestamp } from '../src/shared/wire/timestamp.ts';
+import type { Shim } from './shim/shim.ts';
+
+/** Status of a process that nobody saw end: as if SIGKILL had ended it. */
+const madeUpStatus = 137;
+
+/** One process of a task, as this thread knows it. */
+export class TaskProcess {
+  /** Undefined for init. */
+  readonly exec: ExecId | undefined;
+  /** As the client gave it, which is not always what the shim was given. */
+  readonly stdio: Stdio;
+  /** 0 until it is started. */
+  pid: number;
+  /** Resolves once with the exit that was seen. */
+  readonly exited: Deferred<Exit> = deferred<Exit>();
+  exit: Exit | undefined;
+  /** A Wait is open for it. */
+  watched = false;
+  /** A Start is under way, or failed: the shim must not be asked again. */
+  start: 'none' | 'running' | 'failed' = 'none';
+  /** The shim has deleted it, with this exit; what is left to do is ours. */
+  deleted: Exit | undefined;
+  /** The delete under way; a second caller joins it. */
+  deleting: Promise<Exit> | undefined;
+
+  constructor(record: ProcessRecord) {
+    this.exec = record.exec;
+    this.stdio = record.stdio;
+    this.pid = record.pid;
+  }
+}
+
+/**
+ * creating: reserved, not in the shim yet, or being undone.
+ * live: in the shim.
+ * lost: its shim is gone and its remains are being removed.
+ */
+export type TaskState = 'creating' | 'live' | 'lost';
+
+export class Task {
+  readonly ref: TaskRef;
+  readonly runtime: string;
+  readonly bundle: string;
+  readonly shim: Shim;
+  readonly processes = new Map<ExecId | undefined, TaskProcess>();
+  state: TaskState = 'live';
+
+  constructor(options: {
+    readonly ref: TaskRef;
+    readonly runtime: string;
+    readonly bundle: string;
+    readonly shim: Shim;
+    readonly processes: readonly ProcessRecord[];
+  }) {
+    this.ref = options.ref;
+    this.runtime = options.runtime;
+    this.bundle = options.bundle;
+    this.shim = options.shim;
+    for (const record of options.processes) this.processes.set(record.exec, new TaskProcess(record));
+  }
+}
+
+/** Exits for the processes that ran and whose end nobody saw. */
+export function madeUpExits(
+  processes: Iterable<{ readonly exec?: ExecId | undefined; readonly pid: number; readonly exit?: Exit | undefined }>,
+  at: Timestamp,
+): LostExit[] {
+  return [...processes]
+    .filter((process) => process.pid > 0 && process.exit === undefined)
+    .map(({ exec, pid }) => ({ exec, pid, status: madeUpStatus, exitedAt: at, source: 'made-up' as const }));
+}
