@@ -1,0 +1,96 @@
+import { TaskError, unavailable } from '../shared/errors/index.ts';
+import { BoundedQueue } from '../shared/util/bounded-queue.ts';
+import { assertEnvelope, type Envelope } from './envelope.ts';
+import { envelopeFields } from './envelope-fields.ts';
+import { type Filter, parseFilters } from './filter/index.ts';
+
+export interface SubscribeOptions {
+  /** In containerd's filter language; an envelope passes when one of them matches. Default: all pass. */
+  readonly filters?: readonly string[] | undefined;
+  /** Ends the subscription without an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** Unread envelopes, a large one counting once for every 4 KiB. Default 10,000. */
+  readonly capacity?: number | undefined;
+}
+
+interface Subscriber {
+  readonly filter: Filter;
+  readonly queue: BoundedQueue<Envelope>;
+}
+
+const defaultCapacity = 10_000;
+const bytesPerUnit = 4096;
+
+/**
+ * Hands every published envelope to every subscriber that wants it, in the order of publishing. Publishing never waits: a
+ * subscriber that does not keep up reads what it has, then RESOURCE_EXHAUSTED, and never misses one in between.
+ */
+export class Exchange {
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #subscribeListeners = new Set<() => void>();
+  #closed: TaskError | undefined;
+
+  get subscriberCount(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Throws INVALID_ARGUMENT for a namespace or topic that is none. After `close` it does nothing. */
+  publish(envelope: Envelope): void {
+    assertEnvelope(envelope);
+    const fields = envelopeFields(envelope);
+    const size = Math.max(1, Math.ceil(envelope.event.value.length / bytesPerUnit));
+    for (const { filter, queue } of this.#subscribers) {
+      if (filter.match(fields) && !queue.push(envelope, size)) queue.end(tooSlow());
+    }
+  }
+
+  /** True where a subscriber of now would get this envelope. */
+  hasSubscriberFor(envelope: Envelope): boolean {
+    const fields = envelopeFields(envelope);
+    for (const { filter } of this.#subscribers) if (filter.match(fields)) return true;
+    return false;
+  }
+
+  /** Calls `listener` after each new subscription; returns what ends that. */
+  onSubscribe(listener: () => void): () => void {
+    this.#subscribeListeners.add(listener);
+    return () => this.#subscribeListeners.delete(listener);
+  }
+
+  /**
+   * What is published from now on, not from the first read on. Leaving the loop, `return()` and the signal end the
+   * subscription. Throws INVALID_ARGUMENT for a bad filter, UNAVAILABLE on a closed exchange.
+   */
+  subscribe(options: SubscribeOptions = {}): AsyncIterableIterator<Envelope> {
+    const { filters = [], signal, capacity = defaultCapacity } = options;
+    if (this.#closed !== undefined) throw this.#closed;
+    const filter = parseFilters(filters);
+    const onAbort = () => queue.cut();
+    const queue = new BoundedQueue<Envelope>(capacity, () => {
+      signal?.removeEventListener('abort', onAbort);
+      this.#subscribers.delete(subscriber);
+    });
+    const subscriber: Subscriber = { filter, queue };
+    this.#subscribers.add(subscriber);
+    if (signal?.aborted) queue.cut();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    for (const listener of this.#subscribeListeners) listener();
+    return queue;
+  }
+
+  /**
+   * Ends every subscription, once what it has is read, with UNAVAILABLE: a client that is told anything else
+   * takes its stream for finished and does not come back.
+   */
+  close(reason: TaskError): void {
+    this.#closed ??= reason.code === 'UNAVAILABLE' ? reason : unavailable(reason.message, reason);
+    for (const { queue } of this.#subscribers) queue.end(this.#closed);
+  }
+}
+
+function tooSlow(): TaskError {
+  return new TaskError(
+    'RESOURCE_EXHAUSTED',
+    'event subscription: events come faster than they are read: subscribe again and list what was missed',
+  );
+}

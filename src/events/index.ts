@@ -1,0 +1,5 @@
+export { decodeEvent, taskExitOf, taskOomOf } from './decode-event.ts';
+export { EventsEndpoint } from './endpoint.ts';
+export type { Envelope } from './envelope.ts';
+export { Exchange, type SubscribeOptions } from './exchange.ts';
+export * from './topics.ts';
