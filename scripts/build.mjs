@@ -1,7 +1,7 @@
 // Builds the project: protobuf code, then TypeScript, into dist/ (or --out DIR).
 // `--if-needed` does nothing where the sources are absent (an installed package) and dist/ is there.
 import { spawnSync } from 'node:child_process';
-import { chmod, cp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,5 +35,11 @@ for (const program of ['src/main.js', 'src/process-shim/main.js']) {
   const file = path.join(out, program);
   if (await exists(file)) await chmod(file, 0o755);
 }
+// The embedded runtime under the name that its runtime is looked up by. `import()` works whichever kind of module Node
+// takes a file without an extension for.
+const shim = path.join(out, 'bin/containerd-shim-process-v1');
+await mkdir(path.dirname(shim), { recursive: true });
+await writeFile(shim, "#!/usr/bin/env node\nimport('../src/process-shim/main.js');\n");
+await chmod(shim, 0o755);
 if (compiled.status === 0) await writeFile(stamp, '');
 process.exit(compiled.status ?? 1);
