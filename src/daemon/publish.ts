@@ -23,14 +23,17 @@ const budget = 5_000;
 /** What a ttrpc message can hold. */
 const maxEventLength = 4 << 20;
 
+const valueFlag = /^--?(?:address|namespace)(=|$)/;
+
 /**
  * True for the command line of a publish binary: `publish` after nothing but flags. Shims call it in Go's way:
  * `shimd -address X -namespace N publish --topic T`, an Any on standard input.
  */
 export function isPublishCall(args: readonly string[]): boolean {
   let index = 0;
-  while (/^--?(address|namespace)$/.test(args[index] ?? '')) index += 2;
-  while (/^--?(address|namespace)=/.test(args[index] ?? '')) index += 1;
+  for (let flag = valueFlag.exec(args[index] ?? ''); flag !== null; flag = valueFlag.exec(args[index] ?? '')) {
+    index += flag[1] === '=' ? 1 : 2;
+  }
   return args[index] === 'publish';
 }
 
@@ -55,13 +58,14 @@ async function publish(
   input: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { address, namespace, topic } = parsePublishArgs(args);
+  const publisher = parseNamespace(namespace);
   if (topic === '') throw invalidArgument('--topic is missing');
   const deadline = deadlineIn(budget);
   const bytes = await until(readAll(input), { deadline, doing: 'read the event from standard input' });
   const event = decodeEvent(bytes);
   const endpoint = environment['TTRPC_ADDRESS'] ?? path.join(path.dirname(address), 'events.sock');
   using client = await TtrpcClient.connect(endpoint, { deadline });
-  const envelope = { timestamp: timestampNow(), namespace: parseNamespace(namespace), topic, event };
+  const envelope = { timestamp: timestampNow(), namespace: publisher, topic, event };
   await client.call(forward, { envelope }, { deadline });
 }
 

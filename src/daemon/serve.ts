@@ -2,7 +2,7 @@ import type { Logger } from '../shared/log/logger.ts';
 import { createWinstonLogger } from '../shared/log/winston-logger.ts';
 import { loadSettings } from './config/load-settings.ts';
 import type { Settings } from './config/settings.ts';
-import { Daemon } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
 import { type ExitCode, exitCodes, StartError } from './exit-code.ts';
 import { exitOnCrash } from './lifecycle/crash.ts';
 import { ServiceManager } from './lifecycle/service-manager.ts';
@@ -35,6 +35,8 @@ async function run(settings: Settings, logger: Logger): Promise<ExitCode> {
   });
   let daemon: Daemon;
   try {
+    // Not before the configuration is known to be good: it loads all that serving takes.
+    const { Daemon } = await import('./daemon.ts');
     daemon = await Daemon.start(settings, logger);
   } catch (error) {
     manager.close();
