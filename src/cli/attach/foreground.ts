@@ -1,0 +1,184 @@
+import { hasCode } from '../../shared/errors/index.ts';
+import { tasksDefinition } from '../../shared/grpc/index.ts';
+import type { Daemon } from '../client/daemon.ts';
+import { type ProcessExit, type ProcessName, waitForExit } from '../client/wait-for-exit.ts';
+import type { Context } from '../context.ts';
+import { exitStatus } from '../exit-status.ts';
+import { Failure, oneLine } from '../failure.ts';
+import { asksToEnd, type ForwardedSignal, onForwardedSignal, signalNumber } from './signals.ts';
+import type { ForegroundStdio } from './stdio.ts';
+import type { Terminal } from './terminal.ts';
+
+const sigkill = 9;
+const sigpipe = 13;
+/** So many interrupts from the keyboard within `insistence` milliseconds mean that the user wants it dead. */
+const insistentInterrupts = 3;
+const insistence = 2000;
+const signalTimeout = 10_000;
+
+/**
+ * One process in the foreground, from before it is created until its status is known: signals to us become signals to
+ * it, our terminal is its terminal.
+ */
+export class Foreground {
+  readonly #context: Context;
+  readonly #daemon: Daemon;
+  readonly #name: ProcessName;
+  readonly #terminal: Terminal | undefined;
+  readonly #abandoned = new AbortController();
+  readonly #undo: (() => void)[] = [];
+  #running = false;
+  #reachable = true;
+  #outputGone = false;
+  #interrupts: number[] = [];
+  /** Signals are sent one after the other: two at once could arrive in the other order. */
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(context: Context, daemon: Daemon, name: ProcessName, terminal: Terminal | undefined) {
+    this.#context = context;
+    this.#daemon = daemon;
+    this.#name = name;
+    this.#terminal = terminal;
+    this.#undo.push(onForwardedSignal((signal) => this.#caught(signal)));
+  }
+
+  /** Aborted when the user gives up; every call before the process runs takes it. */
+  get signal(): AbortSignal {
+    return this.#abandoned.signal;
+  }
+
+  /** For `StdioRequest.onOutputGone`: as a local program that writes into a closed pipe, the process ends by it. */
+  outputGone(): void {
+    if (this.#outputGone) return;
+    this.#outputGone = true;
+    if (this.#running) this.#send(sigkill);
+  }
+
+  /** Starts the created process with `start`, and resolves with its status when it has ended and all output is out. */
+  async run(stdio: ForegroundStdio, start: () => Promise<unknown>): Promise<number> {
+    await this.#resize();
+    await start();
+    this.#running = true;
+    if (this.#outputGone) this.#send(sigkill);
+    if (this.#terminal) {
+      this.#undo.push(this.#terminal.raw());
+      this.#undo.push(this.#terminal.onResize(() => void this.#resize()));
+    }
+    const input = this.#passInput(stdio);
+    const exit = await this.#wait();
+    await stdio.drained();
+    await input;
+    return this.#outputGone && exit.status === 128 + sigkill ? 128 + sigpipe : exit.status;
+  }
+
+  /** Gives signals and the terminal back; idempotent. */
+  close(): void {
+    for (const undo of this.#undo.splice(0).toReversed()) undo();
+  }
+
+  async #passInput(stdio: ForegroundStdio): Promise<void> {
+    if (stdio.paths.stdin === '') return;
+    const ended = await stdio.passInput(process.stdin);
+    process.stdin.destroy();
+    if (!ended) return;
+    // The shim holds a writing end of its own: without this call the process would never see the end.
+    await this.#quietly(
+      this.#daemon.call(
+        tasksDefinition.closeIO,
+        this.#name.namespace,
+        { containerId: this.#name.task, execId: this.#name.exec, stdin: true },
+        { timeout: signalTimeout },
+      ),
+      'tell the program that its input has ended',
+    );
+  }
+
+  async #wait(): Promise<ProcessExit> {
+    const { address } = this.#daemon;
+    try {
+      return await waitForExit(this.#daemon, this.#name, this.signal, {
+        lost: () => {
+          this.#reachable = false;
+          this.#context.warn(`lost the daemon at ${address}; the program runs on, waiting for the daemon to come back`);
+        },
+        back: () => {
+          this.#reachable = true;
+          this.#context.warn('the daemon is back');
+        },
+      });
+    } catch (error) {
+      if (this.signal.aborted) throw this.signal.reason;
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      throw new Failure(exitStatus.shimd, `${this.#name.task} was removed before its status was known`, {
+        cause: error,
+      });
+    }
+  }
+
+  #caught(signal: ForwardedSignal): void {
+    if (!this.#running) {
+      if (asksToEnd(signal)) this.#abandon(signal, 'given up before the program was started');
+      return;
+    }
+    if (!this.#reachable && asksToEnd(signal)) {
+      this.#abandon(signal, `the daemon is not there to pass ${signal} on; '${this.#name.task}' runs on without us`);
+      return;
+    }
+    if (signal === 'SIGINT' && this.#insists()) {
+      this.#context.warn('the program ignores SIGINT; sending SIGKILL');
+      this.#send(sigkill);
+      return;
+    }
+    this.#send(signalNumber(signal));
+  }
+
+  /** The first process of a pid namespace ignores every signal that it does not handle, so ctrl-C may do nothing. */
+  #insists(): boolean {
+    if (!process.stdin.isTTY) return false;
+    const now = Date.now();
+    this.#interrupts = [...this.#interrupts.filter((at) => now - at < insistence), now];
+    return this.#interrupts.length >= insistentInterrupts;
+  }
+
+  #abandon(signal: ForwardedSignal, message: string): void {
+    this.#abandoned.abort(new Failure(128 + signalNumber(signal), message));
+  }
+
+  #send(signal: number): void {
+    const kill = () =>
+      this.#quietly(
+        this.#daemon.call(
+          tasksDefinition.kill,
+          this.#name.namespace,
+          { containerId: this.#name.task, execId: this.#name.exec, signal, all: false },
+          { timeout: signalTimeout },
+        ),
+        `pass signal ${signal} on`,
+      );
+    this.#sending = this.#sending.then(kill);
+  }
+
+  async #resize(): Promise<void> {
+    if (!this.#terminal) return;
+    const { size } = this.#terminal;
+    await this.#quietly(
+      this.#daemon.call(
+        tasksDefinition.resizePty,
+        this.#name.namespace,
+        { containerId: this.#name.task, execId: this.#name.exec, ...size },
+        { timeout: signalTimeout },
+      ),
+      'tell the program the size of the terminal',
+    );
+  }
+
+  /** Calls about a process that may have ended meanwhile: that it has is no news. */
+  async #quietly(call: Promise<unknown>, doing: string): Promise<void> {
+    try {
+      await call;
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND', 'FAILED_PRECONDITION')) return;
+      this.#context.warn(`cannot ${doing}: ${oneLine(error)}`);
+    }
+  }
+}

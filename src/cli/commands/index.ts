@@ -1,0 +1,76 @@
+import type { Command } from '../command.ts';
+
+/** A command as the list of commands shows it; the rest is loaded when it is asked for. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'run',
+    summary: 'run a command in a new container',
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
+    name: 'exec',
+    summary: 'run a command in a running container',
+    load: async () => (await import('./exec.ts')).exec,
+  },
+  {
+    name: 'ps',
+    summary: 'list containers and their tasks',
+    load: async () => (await import('./ps.ts')).ps,
+  },
+  {
+    name: 'wait',
+    summary: 'wait until tasks have ended, and print their statuses',
+    load: async () => (await import('./wait.ts')).wait,
+  },
+  {
+    name: 'kill',
+    summary: 'send a signal to tasks',
+    load: async () => (await import('./kill.ts')).kill,
+  },
+  {
+    name: 'rm',
+    summary: 'remove containers with their tasks',
+    load: async () => (await import('./rm.ts')).rm,
+  },
+  {
+    name: 'pause',
+    summary: 'freeze tasks',
+    load: async () => (await import('./pause.ts')).pause,
+  },
+  {
+    name: 'resume',
+    summary: 'let frozen tasks go on',
+    load: async () => (await import('./pause.ts')).resume,
+  },
+  {
+    name: 'inspect',
+    summary: 'show everything that is known of containers',
+    load: async () => (await import('./inspect.ts')).inspect,
+  },
+  {
+    name: 'events',
+    summary: 'follow what happens',
+    load: async () => (await import('./events.ts')).events,
+  },
+  {
+    name: 'shims',
+    summary: 'list the shims that the daemon owns',
+    load: async () => (await import('./shims.ts')).shims,
+  },
+  {
+    name: 'slots',
+    summary: "list the daemon's worker threads, or restart one",
+    load: async () => (await import('./slots.ts')).slots,
+  },
+  {
+    name: 'version',
+    summary: 'show the versions of client and daemon',
+    load: async () => (await import('./version.ts')).version,
+  },
+];

@@ -1,0 +1,9 @@
+const control = /[\p{Cc}\u2028\u2029]/gu;
+
+/** `text` with control characters shown as escapes, so that what a container chose cannot drive the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(control, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+}
