@@ -2,6 +2,7 @@ import type { TaskRecord } from '../../src/shared/bundle-records.ts';
 import { deadlineExceeded, hasCode, TaskError } from '../../src/shared/errors/index.ts';
 import type { CreateTaskOperation, CreateTaskReply } from '../../src/shared/messages/index.ts';
 import { until } from '../../src/shared/util/deadline.ts';
+import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim } from '../shim/end-shim.ts';
@@ -60,7 +61,7 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
       rootfs: operation.rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
       ...stdioForShim(stdio),
       checkpoint: operation.checkpoint,
-      ...(options === undefined ? {} : { options }),
+      ...(options === undefined ? {} : { options: wireAny(options) }),
     });
     progress.created = true;
     assertWanted(operation, progress);

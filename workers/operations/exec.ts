@@ -1,6 +1,7 @@
 import { alreadyExists, hasCode, invalidArgument } from '../../src/shared/errors/index.ts';
 import type { ExecOperation } from '../../src/shared/messages/index.ts';
 import { until } from '../../src/shared/util/deadline.ts';
+import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess } from '../shim/bundle.ts';
 import { stdioForShim } from '../shim/stdio.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -19,7 +20,7 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   try {
     // A shim does not list its execs: what is not written down before is not found again.
     await appendProcess(task.bundle, { exec, pid: 0, stdio });
-    await client.call('exec', { id, execId: exec, ...stdioForShim(stdio), spec });
+    await client.call('exec', { id, execId: exec, ...stdioForShim(stdio), spec: wireAny(spec) });
   } catch (error) {
     await forget();
     throw error;

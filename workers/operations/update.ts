@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../src/shared/errors/index.ts';
 import type { UpdateOperation } from '../../src/shared/messages/index.ts';
+import { wireAny } from '../../src/shared/wire/any.ts';
 import type { WorkerSlot } from '../slot.ts';
 
 /** Changes a task's resource limits. */
@@ -10,6 +11,7 @@ export async function updateTask(slot: WorkerSlot, operation: UpdateOperation): 
   if (resources.typeUrl === '' || resources.value.length === 0) {
     throw invalidArgument(`update of task ${operation.task} has no resources: invalid argument`);
   }
-  await client.call('update', { id: operation.task, resources, annotations: { ...annotations } }, { deadline });
+  const request = { id: operation.task, resources: wireAny(resources), annotations: { ...annotations } };
+  await client.call('update', request, { deadline });
   return { updated: true };
 }

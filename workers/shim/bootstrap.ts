@@ -1,7 +1,7 @@
 import { TaskError, unimplemented } from '../../src/shared/errors/index.ts';
 import type { ShimProtocol, TaskApiVersion } from '../../src/shared/messages/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
-import type { Any } from '../../src/shared/wire/any.ts';
+import { type Any, wireAny } from '../../src/shared/wire/any.ts';
 
 /** How to reach a shim: what its `start` action answered. */
 export interface Bootstrap {
@@ -107,7 +107,7 @@ export function encodeBootstrapParams(parameters: StartParameters): Uint8Array {
     containerdTtrpcAddress: parameters.eventsAddress,
     containerdGrpcAddress: parameters.apiAddress,
     containerdBinary: parameters.publishBinary,
-    extensions: options === undefined ? [] : [{ value: options }],
+    extensions: options === undefined ? [] : [{ value: wireAny(options) }],
     ...(socketDirectory === undefined ? {} : { socketDir: socketDirectory }),
   }).finish();
 }

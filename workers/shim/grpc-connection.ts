@@ -37,7 +37,7 @@ export async function dialGrpc(address: string, deadline: number): Promise<ShimC
     throw error;
   });
   const closed = deferred<Error>();
-  untilDisconnected(client, closed.resolve);
+  untilDisconnected(client, (reason) => closed.resolve(reason));
   return {
     namespaceKey: 'containerd-namespace',
     closed: closed.promise,

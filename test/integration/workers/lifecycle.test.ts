@@ -1,0 +1,211 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  parseExecId,
+  parseNamespace,
+  parseShimId,
+  parseTaskId,
+  type TaskRef,
+} from '../../../src/shared/identifiers.ts';
+import type { ShimChoice, Stdio } from '../../../src/shared/messages/index.ts';
+import { typeUrls } from '../../../src/shared/wire/any.ts';
+import { combinations, type Generation, type Placement } from '../../helpers/runtimes.ts';
+import { busyboxSpec, jsonAny, processSpec } from '../../helpers/spec.ts';
+import { uniqueName } from '../../helpers/test-run.ts';
+import { waitFor } from '../../helpers/wait-for.ts';
+import { TestHost, TestSlot } from './worker-slot.ts';
+
+const nowhere: Stdio = { stdin: '', stdout: '', stderr: '', terminal: false };
+const runtime = 'io.containerd.runc.v2';
+
+describe.each(combinations)('$title: a worker thread', ({ generation, placement }) => {
+  let host: TestHost;
+  let slot: TestSlot;
+  const namespace = parseNamespace('test');
+
+  beforeEach(async () => {
+    host = await TestHost.open();
+    slot = await TestSlot.open(host.settings());
+  });
+
+  afterEach(async () => {
+    await slot.terminate();
+    try {
+      expect(await host.processes()).toEqual([]);
+      expect(await host.mounts()).toEqual([]);
+    } finally {
+      await host.close();
+    }
+  });
+
+  const shared = parseShimId('shared-1');
+
+  async function choose(ref: TaskRef, on: TestSlot = slot): Promise<ShimChoice> {
+    return chooseShim(on, generation, placement, ref);
+  }
+
+  async function chooseShim(
+    on: TestSlot,
+    { shim: binary }: Generation,
+    how: Placement,
+    ref: TaskRef,
+  ): Promise<ShimChoice> {
+    if (how === 'per-task') return { kind: 'own', start: { shim: parseShimId(ref.task), binary } };
+    try {
+      await on.run({ kind: 'start-shim', namespace, start: { shim: shared, binary } });
+    } catch (error) {
+      if (!String(error).includes('already exists')) throw error;
+    }
+    return { kind: 'running', shim: shared };
+  }
+
+  const newTask = (): TaskRef => ({ namespace, task: parseTaskId(uniqueName('task')) });
+
+  async function create(ref: TaskRef, args: readonly string[], stdio: Stdio = nowhere): Promise<{ pid: number }> {
+    const spec = Buffer.from(JSON.stringify(busyboxSpec({ id: ref.task, args })));
+    const choice = await choose(ref);
+    return slot.run({ kind: 'create-task', ...ref, choice, spec, rootfs: [], stdio, checkpoint: '', runtime });
+  }
+
+  async function stopShared(on: TestSlot = slot): Promise<void> {
+    if (placement === 'shared') await on.run({ kind: 'stop-shim', namespace, shim: shared });
+  }
+
+  const exitsOf = (ref: TaskRef, on: TestSlot = slot) =>
+    on.reports.filter((report) => report.kind === 'exit' && report.task === ref.task);
+
+  test('runs a task to its end, reports its exit once and leaves nothing', async () => {
+    const ref = newTask();
+    const { pid } = await create(ref, ['/bin/sh', '-c', 'exit 7']);
+    expect(pid).toBeGreaterThan(0);
+    expect(await slot.run({ kind: 'start', ...ref })).toEqual({ pid });
+    const exit = await slot.report('exit', (report) => report.task === ref.task);
+    expect(exit).toMatchObject({ pid, status: 7, source: 'wait' });
+    const deleted = await slot.run({ kind: 'delete', ...ref });
+    expect(deleted).toEqual({ pid, status: 7, exitedAt: exit.exitedAt });
+    await expect(slot.run({ kind: 'delete', ...ref })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await stopShared();
+    expect(exitsOf(ref)).toHaveLength(1);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('runs an exec beside init and reports both exits', async () => {
+    const ref = newTask();
+    await create(ref, ['/bin/sleep', '1000']);
+    await slot.run({ kind: 'start', ...ref });
+    const exec = parseExecId('one');
+    const spec = jsonAny(typeUrls.process, processSpec({ args: ['/bin/sh', '-c', 'exit 3'] }));
+    await slot.run({ kind: 'exec', ...ref, exec, stdio: nowhere, spec });
+    const { pid } = await slot.run({ kind: 'start', ...ref, exec });
+    const exit = await slot.report('exit', (report) => report.exec === exec);
+    expect(exit).toMatchObject({ pid, status: 3 });
+    expect(await slot.run({ kind: 'state', ...ref, exec })).toMatchObject({
+      status: 'stopped',
+      exec,
+      exit: { status: 3 },
+    });
+    expect(await slot.run({ kind: 'delete', ...ref, exec })).toMatchObject({ pid, status: 3 });
+    await slot.run({ kind: 'kill', ...ref, signal: 9, all: true });
+    expect(await slot.report('exit', (report) => report.exec === undefined)).toMatchObject({ status: 137 });
+    await slot.run({ kind: 'delete', ...ref });
+    await stopShared();
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('leaves nothing of a create that the runtime refuses, and the id works again', async () => {
+    const ref = newTask();
+    const missing = create(ref, ['/no/such/program']);
+    await expect(missing).rejects.toThrow(/no such file|executable file/);
+    if (placement === 'per-task') expect(await host.leftovers()).toEqual([]);
+    await create(ref, ['/bin/true']);
+    await slot.run({ kind: 'start', ...ref });
+    await slot.report('exit', (report) => report.task === ref.task);
+    await slot.run({ kind: 'delete', ...ref });
+    await stopShared();
+    expect(exitsOf(ref)).toHaveLength(1);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('adopts a shim after its thread died, with what ended meanwhile', async () => {
+    const [ended, alive] = [newTask(), newTask()];
+    await create(ended, ['/bin/sh', '-c', 'while [ ! -e /proc/1/fd/99 ]; do sleep 0.05; done; exit 5']);
+    const { pid } = await create(alive, ['/bin/sleep', '1000']);
+    const { pid: endedPid } = await slot.run({ kind: 'start', ...ended });
+    await slot.run({ kind: 'start', ...alive });
+    await slot.terminate();
+    process.kill(endedPid, 'SIGKILL');
+    const adopter = await TestSlot.open(host.settings());
+    try {
+      const bundle = (ref: TaskRef) => `${host.directories.state}/test/${ref.task}`;
+      const adoptions =
+        placement === 'shared'
+          ? [
+              await adopter.run({
+                kind: 'adopt-shim',
+                namespace,
+                shim: shared,
+                mode: 'shared',
+                bundle: `${host.directories.state}/test/.shims/${shared}`,
+                tasks: [ended, alive],
+              }),
+            ]
+          : await Promise.all(
+              [ended, alive].map((ref) =>
+                adopter.run({
+                  kind: 'adopt-shim',
+                  namespace,
+                  shim: parseShimId(ref.task),
+                  mode: 'per-task',
+                  bundle: bundle(ref),
+                  tasks: [ref],
+                }),
+              ),
+            );
+      const adopted = adoptions.flatMap((reply) => reply.tasks);
+      expect(adopted.map((task) => task.kind)).toEqual(['live', 'live']);
+      // The exit of a process that is killed before the shim is asked may still be on its way.
+      const seen = adopted.flatMap((task) => (task.kind === 'live' ? task.processes : []));
+      const status =
+        seen[0]?.exit?.status ?? (await adopter.report('exit', (report) => report.task === ended.task)).status;
+      expect(status).toBe(137);
+      expect(seen[1]).toMatchObject({ pid, status: 'running' });
+      await adopter.run({ kind: 'kill', ...alive, signal: 9, all: false });
+      await adopter.report('exit', (report) => report.task === alive.task);
+      expect(exitsOf(alive, adopter)).toHaveLength(1);
+      expect(await adopter.run({ kind: 'delete', ...ended })).toMatchObject({ status: 137 });
+      await adopter.run({ kind: 'delete', ...alive });
+      await stopShared(adopter);
+      expect(await host.leftovers()).toEqual([]);
+    } finally {
+      await adopter.terminate();
+    }
+  });
+
+  test('reports the tasks of a killed shim as lost and removes what they left', async () => {
+    const refs = [newTask(), newTask()];
+    const pids: number[] = [];
+    for (const ref of refs) {
+      pids.push((await create(ref, ['/bin/sleep', '1000'])).pid);
+      await slot.run({ kind: 'start', ...ref });
+    }
+    const shims = await waitFor(async () => {
+      const found = (await host.processes()).filter((line) => line.includes('containerd-shim'));
+      return found.length === (placement === 'shared' ? 1 : 2) ? found : undefined;
+    });
+    for (const line of shims) process.kill(Number.parseInt(line, 10), 'SIGKILL');
+    for (const [index, ref] of refs.entries()) {
+      const lost = await slot.report('task-lost', (report) => report.task === ref.task);
+      expect(lost.exits).toMatchObject([{ pid: pids[index], status: 137, source: 'made-up' }]);
+    }
+    expect(slot.reports.filter((report) => report.kind === 'shim-lost')).toHaveLength(shims.length);
+    await waitFor(async () => (await host.leftovers()).length === 0);
+  });
+
+  test('destroys a running task', async () => {
+    const ref = newTask();
+    await create(ref, ['/bin/sleep', '1000']);
+    await slot.run({ kind: 'start', ...ref });
+    expect(await slot.run({ kind: 'destroy-task', ...ref })).toMatchObject({ exits: [{ status: 137 }] });
+    await stopShared();
+    expect(await host.leftovers()).toEqual([]);
+  });
+});
