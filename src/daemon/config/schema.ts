@@ -15,10 +15,7 @@ const duration = z.string().transform((text, context) => {
 /** More would stall a shim: it queues 128 events while nobody takes them. */
 const mostTasksPerShim = 100;
 
-const placement = {
-  mode: z.enum(['auto', 'per-task', 'shared']).optional(),
-  tasks_per_shim: z.int().min(1).max(mostTasksPerShim).optional(),
-};
+const placementMode = z.enum(['auto', 'shared', 'per-task']);
 
 /** The configuration file; docs/operations.md has the same for people. */
 export const configSchema = z.strictObject({
@@ -30,7 +27,13 @@ export const configSchema = z.strictObject({
   log_format: z.enum(['json', 'text', 'auto']).optional(),
   workers: z.int().min(1).max(64).optional(),
   placement: z
-    .strictObject({ ...placement, runtimes: z.record(z.string().min(1), z.strictObject(placement)).optional() })
+    .strictObject({
+      mode: placementMode.optional(),
+      runtimes: z.record(z.string().min(1), placementMode).optional(),
+      tasks_per_shim: z.int().min(1).max(mostTasksPerShim).optional(),
+      tasks_per_shim_life: z.int().min(1).optional(),
+      idle_grace: duration.optional(),
+    })
     .optional(),
   shim: z
     .strictObject({

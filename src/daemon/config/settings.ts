@@ -5,24 +5,10 @@ import type { LogLevel } from '../../shared/log/logger.ts';
 import type { LogFormat } from '../../shared/log/winston-logger.ts';
 import type { Deadlines } from '../../shared/messages/index.ts';
 import { socketPathOf } from '../../shared/ttrpc/address.ts';
+import { defaultPlacement, type PlacementConfig } from '../../supervisor/placement-config.ts';
 import { configurationError } from '../exit-code.ts';
 import type { ConfigFile } from './schema.ts';
 import { shortEventsSocket } from './short-socket.ts';
-
-/** `auto`: shared where it is known to be safe. */
-export type PlacementSetting = 'auto' | 'per-task' | 'shared';
-
-export interface RuntimePlacement {
-  readonly mode?: PlacementSetting | undefined;
-  readonly tasksPerShim?: number | undefined;
-}
-
-export interface PlacementSettings {
-  readonly mode: PlacementSetting;
-  readonly tasksPerShim: number;
-  /** What is different for single runtimes, by their names as clients write them. */
-  readonly runtimes: Readonly<Record<string, RuntimePlacement>>;
-}
 
 /** Everything that a daemon can be told, complete. */
 export interface Settings {
@@ -36,7 +22,7 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly workers: number;
-  readonly placement: PlacementSettings;
+  readonly placement: PlacementConfig;
   readonly shimDebug: boolean;
   readonly shimEnvironment: Readonly<Record<string, string>>;
   readonly deadlines: Deadlines;
@@ -60,8 +46,6 @@ export const defaultDeadlines: Deadlines = {
   start: 30_000,
   call: 60_000,
 };
-
-export const defaultTasksPerShim = 50;
 
 /** Defaults, then the file, then the flags. Throws a StartError for what cannot be served. */
 export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: Surroundings): Settings {
@@ -111,14 +95,13 @@ function fits(socket: string): boolean {
   }
 }
 
-function resolvePlacement(file: NonNullable<ConfigFile['placement']>): PlacementSettings {
-  const runtimes = Object.entries(file.runtimes ?? {}).map(
-    ([name, { mode, tasks_per_shim: tasksPerShim }]) => [name, { mode, tasksPerShim }] as const,
-  );
+function resolvePlacement(file: NonNullable<ConfigFile['placement']>): PlacementConfig {
   return {
-    mode: file.mode ?? 'auto',
-    tasksPerShim: file.tasks_per_shim ?? defaultTasksPerShim,
-    runtimes: Object.fromEntries(runtimes),
+    mode: file.mode ?? defaultPlacement.mode,
+    runtimes: file.runtimes ?? defaultPlacement.runtimes,
+    tasksPerShim: file.tasks_per_shim ?? defaultPlacement.tasksPerShim,
+    maxTasksPerShimLife: file.tasks_per_shim_life ?? defaultPlacement.maxTasksPerShimLife,
+    idleGrace: file.idle_grace ?? defaultPlacement.idleGrace,
   };
 }
 

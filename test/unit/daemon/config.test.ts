@@ -23,9 +23,10 @@ describe('a configuration file', () => {
       [placement]
       mode = "per-task"
       tasks_per_shim = 20
-      [placement.runtimes."io.containerd.runc.v2"]
-      mode = "auto"
-      tasks_per_shim = 100
+      tasks_per_shim_life = 200
+      idle_grace = "1m"
+      [placement.runtimes]
+      "io.containerd.runc.v2" = "auto"
       [shim]
       debug = true
       environment = { GOGC = "50" }
@@ -43,8 +44,10 @@ describe('a configuration file', () => {
       workers: 3,
       placement: {
         mode: 'per-task',
+        runtimes: { 'io.containerd.runc.v2': 'auto' },
         tasksPerShim: 20,
-        runtimes: { 'io.containerd.runc.v2': { mode: 'auto', tasksPerShim: 100 } },
+        maxTasksPerShimLife: 200,
+        idleGrace: 60_000,
       },
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
@@ -67,9 +70,9 @@ describe('a configuration file', () => {
     ['an unknown choice', 'log_level = "trace"', 'c.toml:1: log_level: Invalid option'],
     ['a bad group', 'socket_group = true', 'c.toml:1: socket_group: must be the name or the number of a group'],
     [
-      'a bad key of a runtime',
-      '[placement.runtimes."io.containerd.runc.v2"]\nmode = "auto"\nwarm = 3\n',
-      'c.toml:3: placement.runtimes."io.containerd.runc.v2".warm: no such setting',
+      'a bad mode of a runtime',
+      '[placement.runtimes]\n# the default one\n"io.containerd.runc.v2" = "warm"\n',
+      'c.toml:3: placement.runtimes."io.containerd.runc.v2": Invalid option',
     ],
     [
       'a variable that is none',
