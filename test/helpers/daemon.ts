@@ -7,6 +7,7 @@ import {
   tasksDefinition,
   versionDefinition,
 } from '../../src/shared/grpc/index.ts';
+import { sharedShimsDirectory } from '../../src/shared/layout.ts';
 import { ApiClient } from './api-client.ts';
 import { cgroupsNaming, isAlive, mountsNaming, processesNaming } from './leftovers.ts';
 import { type Finished, mainProgram, Program, type RunOptions, runProgram } from './program.ts';
@@ -114,7 +115,7 @@ export class Daemon implements AsyncDisposable {
   /** Starts it (again) and waits until it answers. */
   async start(): Promise<void> {
     const { placement, config = '' } = this.#options;
-    const text = `${placement ? `[placement]\nmode = "${placement}"\n` : ''}${config}`;
+    const text = `${placement ? `placement = "${placement}"\n` : ''}${config}`;
     writeFileSync(this.#configFile, text);
     if (this.#program) this.#earlier += this.#program.stdout + this.#program.stderr;
     // The daemon lives as long as its test lets it.
@@ -234,19 +235,31 @@ export class Daemon implements AsyncDisposable {
     for (const directory of [this.state, this.root]) {
       for (const entry of entries(path.join(directory, this.namespace))) {
         const file = path.join(directory, this.namespace, entry);
-        if (entry === '.shims') found.push(...entries(file).map((shim) => path.join(file, shim)));
+        if (entry === sharedShimsDirectory) found.push(...entries(file).map((shim) => path.join(file, shim)));
         else found.push(file);
       }
     }
     return found;
   }
 
-  /** Waits for `leftovers` to be none, and answers what there is in the end: compare it with `nothingLeft`. */
-  async settled(budget = 10_000): Promise<Leftovers> {
-    const isClean = (): boolean =>
-      Object.values(this.leftovers()).every((list: readonly string[]) => list.length === 0);
+  /**
+   * Waits for nothing to be left, and answers what there is in the end: compare it with `nothingLeft`. Shared shims and
+   * their bundles, which a daemon may keep for the next task, do not count where `sharedShims` is true.
+   */
+  async settled(options: { readonly sharedShims?: boolean; readonly budget?: number } = {}): Promise<Leftovers> {
+    const { sharedShims = false, budget = 10_000 } = options;
+    const counted = (): Leftovers => {
+      const all = this.leftovers();
+      if (!sharedShims) return all;
+      return {
+        ...all,
+        processes: all.processes.filter((command) => !command.includes('containerd-shim-')),
+        bundles: all.bundles.filter((bundle) => !bundle.includes(`/${sharedShimsDirectory}/`)),
+      };
+    };
+    const isClean = (): boolean => Object.values(counted()).every((list: readonly string[]) => list.length === 0);
     await waitFor(isClean, { budget, every: 50 }).catch(() => undefined);
-    return this.leftovers();
+    return counted();
   }
 
   /** Ends every task, the daemon and what is left of both, whatever state they are in. */

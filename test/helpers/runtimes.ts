@@ -55,12 +55,25 @@ export function placementsOf(generation: Generation): readonly Placement[] {
   return atLeast(generation.version, 1, 7) ? ['per-task', 'shared'] : ['per-task'];
 }
 
-/** Every generation with every placement that is safe for it, for `describe.each`; `title` is what `npm test` counts by. */
-export const combinations: readonly { title: string; generation: Generation; placement: Placement }[] =
-  generations.flatMap((generation) =>
-    placementsOf(generation).map((placement) => ({
-      title: `shim ${generation.version} (${generation.name}), ${placement}`,
-      generation,
-      placement,
-    })),
-  );
+export interface Combination {
+  /** What `npm test` counts by. */
+  readonly title: string;
+  readonly generation: Generation;
+  readonly placement: Placement;
+}
+
+const absent: Generation = { name: 'absent', version: '', shim: '/nonexistent/shim', ctr: '/nonexistent/ctr' };
+
+/**
+ * Every generation with every placement that is safe for it, for `describe.skipIf(!haveRuntimes).each`: where there are
+ * no runtimes, one that does not run, so that the tests are counted as skipped.
+ */
+export const combinations: readonly Combination[] = haveRuntimes
+  ? generations.flatMap((generation) =>
+      placementsOf(generation).map((placement) => ({
+        title: `shim ${generation.version} (${generation.name}), ${placement}`,
+        generation,
+        placement,
+      })),
+    )
+  : [{ title: 'real runtimes, of which there are none here', generation: absent, placement: 'per-task' }];
