@@ -4,6 +4,8 @@ import { assertEnvelope, type Envelope } from './envelope.ts';
 import { envelopeFields } from './envelope-fields.ts';
 import { type Filter, parseFilters } from './filter/index.ts';
 
+export type { Envelope };
+
 export interface SubscribeOptions {
   /** In containerd's filter language; an envelope passes when one of them matches. Default: all pass. */
   readonly filters?: readonly string[] | undefined;

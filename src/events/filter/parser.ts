@@ -67,7 +67,7 @@ class Parser {
 
   constructor(input: string) {
     this.#input = input;
-    this.#characters = [...input];
+    this.#characters = Array.from(input);
   }
 
   filter(): Filter {
@@ -84,25 +84,19 @@ class Parser {
     const fieldpath = this.#fieldpath();
     const next = this.#peek();
     if (next === '' || next === ',') return { match: (adaptor) => adaptor(fieldpath).present };
-    switch (this.#operator()) {
-      case '==': {
-        const expected = this.#value(false);
-        return {
-          match: (adaptor) => {
-            const { value, present } = adaptor(fieldpath);
-            return present && value === expected;
-          },
-        };
-      }
-      case '!=': {
-        const expected = this.#value(false);
-        return { match: (adaptor) => adaptor(fieldpath).value !== expected };
-      }
-      case '~=': {
-        const matches = compilePattern(this.#value(true));
-        return { match: (adaptor) => matches(adaptor(fieldpath).value) };
-      }
+    const operator = this.#operator();
+    if (operator === '~=') {
+      const matches = compilePattern(this.#value(true));
+      return { match: (adaptor) => matches(adaptor(fieldpath).value) };
     }
+    const expected = this.#value(false);
+    if (operator === '!=') return { match: (adaptor) => adaptor(fieldpath).value !== expected };
+    return {
+      match: (adaptor) => {
+        const { value, present } = adaptor(fieldpath);
+        return present && value === expected;
+      },
+    };
   }
 
   #fieldpath(): readonly string[] {
