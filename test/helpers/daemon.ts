@@ -27,6 +27,8 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** TOML, after what `placement` makes. */
   readonly config?: string;
+  /** Default: a directory of its own. */
+  readonly state?: string;
   /** More arguments of `serve`. */
   readonly args?: readonly string[];
 }
@@ -48,8 +50,8 @@ export const nothingLeft: Leftovers = { processes: [], mounts: [], cgroups: [], 
 export class Daemon implements AsyncDisposable {
   readonly directory: string = makeDirectory();
   readonly root: string = path.join(this.directory, 'root');
-  readonly state: string = path.join(this.directory, 'state');
-  readonly socket: string = path.join(this.state, 'shimd.sock');
+  readonly state: string;
+  readonly socket: string;
   readonly namespace: string = uniqueName('ns');
   readonly client: ApiClient;
   readonly #options: DaemonOptions;
@@ -59,6 +61,8 @@ export class Daemon implements AsyncDisposable {
 
   private constructor(options: DaemonOptions) {
     this.#options = options;
+    this.state = options.state ?? path.join(this.directory, 'state');
+    this.socket = path.join(this.state, 'shimd.sock');
     this.client = new ApiClient(this.socket, this.namespace);
   }
 
@@ -127,7 +131,7 @@ export class Daemon implements AsyncDisposable {
     const ready = waitFor(
       async () => {
         if (program.child.exitCode !== null || program.child.signalCode !== null) return 'ended';
-        if (!existsSync(this.socket)) return undefined;
+        if (!/^shimd ready: /m.test(program.stdout)) return undefined;
         await this.client.call(versionDefinition.version, {}, { budget: 1000 });
         return 'serving';
       },

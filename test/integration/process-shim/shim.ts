@@ -60,14 +60,18 @@ export class Ground {
   readonly directory: string;
   readonly user: number | undefined;
   readonly events: SeenEvent[] = [];
-  readonly #server: TtrpcServer;
+  #server: TtrpcServer;
   readonly #shims: Shim[] = [];
 
   private constructor(user: number | undefined) {
     this.user = user;
     this.directory = mkdtempSync(path.join(tmpdir(), 'process-shim-'));
     if (user !== undefined) chownSync(this.directory, user, user);
-    this.#server = new TtrpcServer({
+    this.#server = this.#eventsServer();
+  }
+
+  #eventsServer(): TtrpcServer {
+    return new TtrpcServer({
       services: {
         'containerd.services.events.ttrpc.v1.Events': {
           Forward: unary(
@@ -86,6 +90,15 @@ export class Ground {
     const ground = new Ground(options.user);
     await ground.#server.listen(ground.eventsAddress, { mode: 0o666 });
     return ground;
+  }
+
+  closeEvents(): Promise<void> {
+    return this.#server.close();
+  }
+
+  async openEvents(): Promise<void> {
+    this.#server = this.#eventsServer();
+    await this.#server.listen(this.eventsAddress, { mode: 0o666 });
   }
 
   get eventsAddress(): string {
@@ -249,7 +262,7 @@ export class Shim {
   exec(id: string, execId: string, process: object, stdio: object = {}) {
     const user = this.ground.user ?? globalThis.process.getuid?.() ?? 0;
     const spec = {
-      typeUrl: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+      type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
       value: Buffer.from(
         JSON.stringify({ cwd: '/', env: ['PATH=/usr/bin:/bin'], user: { uid: user, gid: user }, ...process }),
       ),
