@@ -1,11 +1,10 @@
-import { stat } from 'node:fs/promises';
+import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createApiServer } from '../api/index.ts';
-import { EventsEndpoint } from '../events/endpoint.ts';
-import { type Envelope, Exchange } from '../events/exchange.ts';
+import { type Envelope, EventsEndpoint, Exchange } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
-import { closeInheritedOnExec } from '../shared/host/index.ts';
+import { closeInheritedOnExec, peerOfSocket } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { packageVersion } from '../shared/package-version.ts';
 import { Store } from '../store/index.ts';
@@ -86,8 +85,13 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
   early.deliverTo((envelope) => supervisor.receive(envelope));
 
-  const api = createApiServer({ supervisor, store, exchange, logger, version });
   cleanup.push('end event streams', () => exchange.close(unavailable('the daemon is stopping')));
+
+  const api = createApiServer({ supervisor, store, exchange, logger, version: { version, revision: '' } });
+  cleanup.push('close the API', () => api.close(), 10_000);
+  await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
+  if (group !== undefined) await chown(address, -1, group);
+
   logger.info('daemon ready', {
     address,
     pid: process.pid,
