@@ -1,0 +1,163 @@
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { unavailable } from '../shared/errors/index.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import type { Store } from '../store/index.ts';
+import { ActiveCalls } from './active-calls.ts';
+import { adminService } from './admin-service.ts';
+import type { Binding } from './binding.ts';
+import { containersService } from './containers-service.ts';
+import type { EventExchange } from './event-exchange.ts';
+import { eventsService } from './events-service.ts';
+import { healthService } from './health-service.ts';
+import { introspectionService } from './introspection-service.ts';
+import { leasesService } from './leases-service.ts';
+import { maxConcurrentCalls, maxConnections, maxMessageBytes } from './limits.ts';
+import { namespacesService } from './namespaces-service.ts';
+import { listenAt, type SocketFile } from './socket-file.ts';
+import type { TaskManager } from './task-manager.ts';
+import { tasksService } from './tasks-service.ts';
+import { unservedServices } from './unserved-services.ts';
+import { type VersionInfo, versionService } from './version-service.ts';
+
+export interface ApiServerOptions {
+  readonly supervisor: TaskManager;
+  readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'instance'>;
+  readonly exchange: EventExchange;
+  readonly logger: Logger;
+  /** Of shimd, as `Version` tells it. */
+  readonly version: VersionInfo;
+}
+
+/** Who connected, for the log. */
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+}
+
+export interface ListenOptions {
+  /** Rights of the socket file, 0600 by default. */
+  readonly mode?: number;
+  /** Asks the kernel for the other end of a connection. */
+  readonly peerOf?: (socket: Socket) => Peer | undefined;
+}
+
+/** How long calls may take to end when the server closes, in milliseconds. */
+const defaultGrace = 5_000;
+/** How long connections have to take their last answers, in milliseconds. */
+const drainTime = 250;
+
+/** Serves containerd's API and shimd's own over gRPC on unix sockets. */
+export class ApiServer {
+  readonly #grpc = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': maxMessageBytes,
+    'grpc.max_concurrent_streams': maxConcurrentCalls,
+  });
+  readonly #injector;
+  readonly #calls = new ActiveCalls();
+  readonly #logger: Logger;
+  readonly #listeners = new Map<NetServer, SocketFile>();
+  readonly #connections = new Set<Socket>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ApiServerOptions) {
+    this.#logger = options.logger;
+    this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    for (const bind of bindings(options)) {
+      bind({ server: this.#grpc, calls: this.#calls, logger: options.logger });
+    }
+  }
+
+  /** Listens at a path, in the place of a socket file that nobody serves. Throws where it cannot. */
+  async listen(address: string, options: ListenOptions = {}): Promise<void> {
+    if (this.#closing) throw unavailable(`listen at ${address}: the server is closed: unavailable`);
+    const server = createServer((socket) => this.#accept(socket, options.peerOf));
+    server.maxConnections = maxConnections;
+    server.on('drop', () => this.#logger.warn('connection refused', { address, limit: maxConnections }));
+    const file = await listenAt(server, address, options.mode ?? 0o600);
+    server.on('error', (error) => this.#logger.error('accept failed', { address, error: error.message }));
+    this.#listeners.set(server, file);
+  }
+
+  /**
+   * Takes no new calls; ends streams and waits with UNAVAILABLE at once, and every other call that has not ended
+   * `grace` milliseconds (5000) later. Can be called again.
+   */
+  close(options: { readonly grace?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.grace ?? defaultGrace);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(grace: number): Promise<void> {
+    const stopped = [...this.#listeners].map(async ([server, file]) => {
+      await file.remove();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    });
+    await this.#calls.close(grace);
+    this.#injector.drain(drainTime);
+    await this.#drained();
+    this.#injector.destroy();
+    this.#grpc.forceShutdown();
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all(stopped);
+  }
+
+  /** Clients close their connections when they are told to; those that do not are closed for them. */
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, drainTime);
+      const check = () => {
+        if (this.#connections.size > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      for (const socket of this.#connections) socket.once('close', check);
+      check();
+    });
+  }
+
+  #accept(socket: Socket, peerOf: ListenOptions['peerOf']): void {
+    this.#connections.add(socket);
+    const peer = peerOf?.(socket);
+    this.#logger.info('client connected', { uid: peer?.uid, pid: peer?.pid });
+    socket.on('error', (error) => this.#logger.debug('connection failed', { pid: peer?.pid, error: error.message }));
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#logger.debug('client disconnected', { uid: peer?.uid, pid: peer?.pid });
+    });
+    this.#injector.injectConnection(socket);
+  }
+}
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new ApiServer(options);
+}
+
+function bindings(options: ApiServerOptions): Binding[] {
+  const { supervisor: tasks, store, exchange, logger, version } = options;
+  const services: Readonly<Record<string, Readonly<Record<string, Binding>>>> = {
+    'containerd.services.containers.v1.Containers': containersService({ containers: store.containers, exchange }),
+    'containerd.services.events.v1.Events': eventsService({ exchange, tasks }),
+    'containerd.services.introspection.v1.Introspection': introspectionService({ uuid: store.instance.uuid, tasks }),
+    'containerd.services.leases.v1.Leases': leasesService({ leases: store.leases }),
+    'containerd.services.namespaces.v1.Namespaces': namespacesService({
+      namespaces: store.namespaces,
+      exchange,
+      tasks,
+    }),
+    'containerd.services.tasks.v1.Tasks': tasksService({ tasks, containers: store.containers, logger }),
+    'containerd.services.version.v1.Version': versionService(version),
+    'shimd.v1.Admin': adminService({ tasks }),
+  };
+  const health = healthService(new Set(Object.keys(services)));
+  return [...Object.values(services), health]
+    .flatMap((service) => Object.values<Binding>(service))
+    .concat(unservedServices);
+}

@@ -1,0 +1,97 @@
+import type { Envelope } from '../events/index.ts';
+import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
+import type { Exit, Mount, ProcessInfo, ProcessSnapshot, Stdio } from '../shared/messages/process.ts';
+import type { RuntimeInfo } from '../shared/messages/reply.ts';
+import type { ShimInfo } from '../shared/messages/shim.ts';
+import type { Any } from '../shared/wire/any.ts';
+
+/** Limits of one call: the earlier of these and the task manager's own deadline holds. */
+export interface CallLimits {
+  /** Milliseconds since 1970. */
+  readonly deadline?: number;
+  /** Aborted when the caller has given up; what was begun goes on or is undone. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TaskCreation {
+  /** A runtime's name, or the absolute path of a shim. */
+  readonly runtime: string;
+  /** The OCI spec, JSON. */
+  readonly spec: Uint8Array;
+  readonly rootfs: readonly Mount[];
+  readonly stdio: Stdio;
+  readonly options?: Any;
+  /** Directory of the checkpoint to restore from. */
+  readonly checkpoint?: string;
+  readonly sandbox?: string;
+}
+
+export interface TaskProcess extends ProcessSnapshot {
+  readonly namespace: Namespace;
+  readonly task: TaskRef['task'];
+  readonly runtime: string;
+}
+
+export interface ShimSummary extends ShimInfo {
+  readonly slot: number;
+  readonly tasks: number;
+}
+
+export interface SlotSummary {
+  readonly id: number;
+  readonly state: string;
+  readonly shims: number;
+  readonly tasks: number;
+  /** In flight. */
+  readonly operations: number;
+  /** Threads lost so far. */
+  readonly restarts: number;
+}
+
+/** What the API needs of the supervisor. Every method rejects with a TaskError. */
+export interface TaskManager {
+  create(task: TaskRef, request: TaskCreation, call?: CallLimits): Promise<{ readonly pid: number }>;
+  start(process: ProcessRef, call?: CallLimits): Promise<{ readonly pid: number }>;
+  exec(
+    task: TaskRef,
+    exec: ExecId,
+    request: { readonly stdio: Stdio; readonly spec: Any },
+    call?: CallLimits,
+  ): Promise<void>;
+  kill(
+    process: ProcessRef,
+    request: { readonly signal: number; readonly all: boolean },
+    call?: CallLimits,
+  ): Promise<void>;
+  delete(process: ProcessRef, call?: CallLimits): Promise<Exit>;
+  destroy(task: TaskRef, call?: CallLimits): Promise<Exit>;
+  get(process: ProcessRef, call?: CallLimits): Promise<TaskProcess>;
+  list(namespace?: Namespace, call?: CallLimits): Promise<readonly TaskProcess[]>;
+  wait(process: ProcessRef, call?: CallLimits): Promise<Exit>;
+  pids(task: TaskRef, call?: CallLimits): Promise<readonly ProcessInfo[]>;
+  pause(task: TaskRef, call?: CallLimits): Promise<void>;
+  resume(task: TaskRef, call?: CallLimits): Promise<void>;
+  update(
+    task: TaskRef,
+    request: { readonly resources: Any; readonly annotations: Readonly<Record<string, string>> },
+    call?: CallLimits,
+  ): Promise<void>;
+  stats(task: TaskRef, call?: CallLimits): Promise<Any>;
+  checkpoint(
+    task: TaskRef,
+    request: { readonly path: string; readonly options?: Any },
+    call?: CallLimits,
+  ): Promise<void>;
+  resize(
+    process: ProcessRef,
+    request: { readonly width: number; readonly height: number },
+    call?: CallLimits,
+  ): Promise<void>;
+  closeIo(process: ProcessRef, request: { readonly stdin: boolean }, call?: CallLimits): Promise<void>;
+  runtimeInfo(request: { readonly runtime: string; readonly options?: Any }): Promise<RuntimeInfo>;
+  shims(): readonly ShimSummary[];
+  slots(): readonly SlotSummary[];
+  restartSlot(id: number): Promise<void>;
+  /** Takes an event that a shim forwarded. */
+  receive(envelope: Envelope): void;
+}
