@@ -21,7 +21,7 @@ export interface BootstrapDefaults {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-const debugLevel = -4;
+const { LogLevel } = containerd.runtime.bootstrap.v1;
 
 /**
  * Reads what came on stdin: a BootstrapParams, the older form (the runtime's options as an `Any`, of which this runtime
@@ -46,7 +46,7 @@ export function parseBootstrap(stdin: Uint8Array, defaults: BootstrapDefaults): 
     eventsAddress: params.containerdTtrpcAddress || plain.eventsAddress,
     grpcAddress: params.containerdGrpcAddress || plain.grpcAddress,
     socketDirectory: params.socketDir || undefined,
-    debug: plain.debug || params.logLevel <= debugLevel,
+    debug: plain.debug || params.logLevel <= LogLevel.LOG_LEVEL_DEBUG,
     reply: 'protobuf',
   };
 }

@@ -29,7 +29,7 @@ export async function deleteAction(commandLine: CommandLine): Promise<Uint8Array
     if (record.exit !== undefined) exit = record.exit;
     const isInitAlive = isAlive(record.pid, record.startTime);
     if (isInitAlive) sendSignal(record.pid, signals.SIGKILL);
-    const membership = membershipOf(record.membership, record.pid);
+    const membership = membershipOf(record.membership, [record.pid, record.startTime]);
     await membership.thaw();
     const left = await killMembers(membership, killBudget);
     if (left.length > 0)
@@ -47,6 +47,6 @@ function bundleOf({ bundle, id }: CommandLine): string {
   return id !== '' && path.basename(here) !== id && !id.includes('/') && existsSync(sibling) ? sibling : here;
 }
 
-function membershipOf(recorded: RecordedMembership, pid: number): Membership {
-  return recorded.kind === 'cgroup' ? new CgroupMembership(recorded) : new MarkerMembership(recorded.marker, [pid]);
+function membershipOf(recorded: RecordedMembership, init: readonly [pid: number, startTime: number]): Membership {
+  return recorded.kind === 'cgroup' ? new CgroupMembership(recorded) : new MarkerMembership(recorded.marker, [init]);
 }

@@ -2,7 +2,7 @@ import type { Logger } from '../shared/log/logger.ts';
 import { containerd } from '../shared/proto/gen/events.js';
 import { TtrpcClient, type UnaryMethod } from '../shared/ttrpc/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
-import type { Any } from '../shared/wire/any.ts';
+import { type Any, wireAny } from '../shared/wire/any.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 
 type ForwardRequest = Parameters<typeof containerd.services.events.ttrpc.v1.ForwardRequest.encode>[0];
@@ -96,7 +96,7 @@ export class EventPublisher {
     if (this.#client?.isOpen !== true) this.#client = await TtrpcClient.connect(this.#address, { deadline });
     await this.#client.call(
       forward,
-      { envelope: { timestamp, namespace: this.#namespace, topic, event } },
+      { envelope: { timestamp, namespace: this.#namespace, topic, event: wireAny(event) } },
       { deadline, metadata: { 'containerd-namespace-ttrpc': this.#namespace } },
     );
   }

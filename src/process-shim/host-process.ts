@@ -3,7 +3,7 @@ import { TaskError } from '../shared/errors/index.ts';
 import { ExitLatch, now, type ProcessExit } from './exit-latch.ts';
 import { type Launched, launch } from './launch.ts';
 import type { Membership } from './membership.ts';
-import { assertSignal, sendSignal } from './signals.ts';
+import { assertSignal, isFatal, sendSignal } from './signals.ts';
 import type { ProcessSpec } from './spec.ts';
 import { closeInherited, openStdio, type Stdio } from './stdio.ts';
 import type { Terminal } from './terminal.ts';
@@ -31,6 +31,9 @@ export interface HostProcessOptions {
   readonly onExit: (process: HostProcess, exit: ProcessExit) => void;
 }
 
+/** SIGSYS; the real-time signals come after it. */
+const lastNamedSignal = 31;
+
 /** One process of a task, its init or an exec, from its announcement to its delete. */
 export class HostProcess {
   readonly id: string;
@@ -46,6 +49,7 @@ export class HostProcess {
   #pid = 0;
   #announced = false;
   #ended: ProcessExit | undefined;
+  #unnamedSignal: number | undefined;
   #stdinKeeper: number | undefined;
   #terminal: Terminal | undefined;
 
@@ -123,8 +127,17 @@ export class HostProcess {
       case 'stopped':
         throw alreadyFinished();
       default:
+        this.expectSignal(signal);
         if (!this.isAlive || !sendSignal(this.#pid, signal)) throw alreadyFinished();
     }
+  }
+
+  /**
+   * To be called before a signal is sent: Node does not know the names of real-time signals and reports a process that
+   * one of them killed as ended with 0.
+   */
+  expectSignal(signal: number): void {
+    if (signal > lastNamedSignal && this.isAlive && isFatal(this.#pid, signal)) this.#unnamedSignal = signal;
   }
 
   /** Lets the process see the end of its input once every other writer is gone. */
@@ -161,7 +174,8 @@ export class HostProcess {
 
   async #launch(spec: ProcessSpec): Promise<Launched> {
     const onExit = (status: number): void => {
-      this.#ended = { status, at: now() };
+      const real = status === 0 && this.#unnamedSignal !== undefined ? 128 + this.#unnamedSignal : status;
+      this.#ended = { status: real, at: now() };
       if (this.#announced) this.#onExit(this, this.#ended);
     };
     const extraEnvironment = this.#membership.environment;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { deadlineIn, remaining } from '../shared/util/deadline.ts';
 import type { Membership } from './membership.ts';
-import { sendSignal, signals } from './signals.ts';
+import { signalMember, signals } from './signals.ts';
 
 /**
  * Kills members until none is left: one that was seen may have started others meanwhile.
@@ -12,7 +12,7 @@ export async function killMembers(membership: Membership, budget: number): Promi
   for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
     const pids = await membership.pids();
     if (pids.length === 0 || remaining(deadline) === 0) return pids;
-    for (const pid of pids) sendSignal(pid, signals.SIGKILL);
+    for (const pid of pids) signalMember(pid, signals.SIGKILL);
     await delay(pause);
   }
 }

@@ -3,7 +3,7 @@ import { deadlineExceeded } from '../shared/errors/index.ts';
 import { deadlineIn, remaining } from '../shared/util/deadline.ts';
 import type { Membership, RecordedMembership } from './membership.ts';
 import { allPids, processStat, readProc } from './process-table.ts';
-import { sendSignal, signals } from './signals.ts';
+import { signalMember, signals } from './signals.ts';
 
 /** The variable by which a task's processes are known where there is no cgroup for them. */
 export const markerVariable = 'SHIMD_PROCESS_TASK';
@@ -13,7 +13,7 @@ const pollEvery = 5;
 
 interface Question {
   readonly marker: string;
-  readonly roots: ReadonlySet<number>;
+  readonly roots: ReadonlyMap<number, number>;
   readonly answer: (pids: readonly number[]) => void;
 }
 
@@ -27,19 +27,26 @@ let questions: Question[] = [];
 export class MarkerMembership implements Membership {
   readonly environment: readonly string[];
   readonly recorded: RecordedMembership & { readonly kind: 'marker' };
-  readonly #roots = new Set<number>();
+  /** Start times by pid of the processes that the shim itself started: a pid alone may be somebody else's by now. */
+  readonly #roots: Map<number, number>;
 
-  constructor(marker: string, roots: readonly number[] = []) {
+  constructor(marker: string, roots: readonly (readonly [pid: number, startTime: number])[] = []) {
     this.environment = [`${markerVariable}=${marker}`];
     this.recorded = { kind: 'marker', marker };
-    for (const pid of roots) this.#roots.add(pid);
+    this.#roots = new Map(roots);
   }
 
   add(pid: number): void {
-    this.#roots.add(pid);
+    const stat = processStat(pid);
+    if (stat !== undefined) this.#roots.set(pid, stat.startTime);
   }
 
   pids(): Promise<readonly number[]> {
+    for (const [pid, startTime] of this.#roots) {
+      // While a session exists its number is no other process's pid, so a pid that nobody has still names our session.
+      const stat = processStat(pid);
+      if (stat !== undefined && stat.startTime !== startTime) this.#roots.delete(pid);
+    }
     return new Promise((resolve) => {
       if (questions.length === 0) setImmediate(answerAll);
       questions.push({ marker: this.recorded.marker, roots: this.#roots, answer: resolve });
@@ -51,7 +58,7 @@ export class MarkerMembership implements Membership {
     for (;;) {
       const running = (await this.pids()).filter((pid) => !/^[TtZX]$/.test(processStat(pid)?.state ?? 'X'));
       if (running.length === 0) return;
-      for (const pid of running) sendSignal(pid, signals.SIGSTOP);
+      for (const pid of running) signalMember(pid, signals.SIGSTOP);
       if (remaining(deadline) === 0) {
         await this.thaw();
         throw deadlineExceeded(
@@ -63,7 +70,7 @@ export class MarkerMembership implements Membership {
   }
 
   async thaw(): Promise<void> {
-    for (const pid of await this.pids()) sendSignal(pid, signals.SIGCONT);
+    for (const pid of await this.pids()) signalMember(pid, signals.SIGCONT);
   }
 
   remove(): Promise<void> {
@@ -83,7 +90,7 @@ function lookUp(asked: readonly Question[]): Map<string, number[]> {
   const markers = new Set(asked.map(({ marker }) => marker));
   const owner = new Map<number, string>();
   const unmarked: { pid: number; parent: number; session: number }[] = [];
-  for (const { marker, roots } of asked) for (const pid of roots) if (isRunning(pid)) owner.set(pid, marker);
+  for (const { marker, roots } of asked) for (const pid of roots.keys()) if (isRunning(pid)) owner.set(pid, marker);
   const prefix = `${markerVariable}=`;
   for (const pid of allPids()) {
     if (pid === process.pid || owner.has(pid)) continue;
@@ -116,7 +123,9 @@ function adopt(
   unmarked: readonly { pid: number; parent: number; session: number }[],
   asked: readonly Question[],
 ): void {
-  const sessions = new Map(asked.flatMap(({ marker, roots }) => [...roots].map((pid) => [pid, marker] as const)));
+  const sessions = new Map(
+    asked.flatMap(({ marker, roots }) => [...roots.keys()].map((pid) => [pid, marker] as const)),
+  );
   for (let grown = true; grown; ) {
     grown = false;
     for (const { pid, parent, session } of unmarked) {

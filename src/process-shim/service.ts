@@ -4,7 +4,7 @@ import { alreadyExists, invalidArgument, notFound, TaskError, unimplemented } fr
 import type { Logger } from '../shared/log/logger.ts';
 import { containerd } from '../shared/proto/gen/task.js';
 import type { CallContext } from '../shared/ttrpc/index.ts';
-import { typeUrls } from '../shared/wire/any.ts';
+import { typeUrls, wireAny } from '../shared/wire/any.ts';
 import { runtimeName, version } from './about.ts';
 import type { HostProcess } from './host-process.ts';
 import type { Memberships } from './memberships.ts';
@@ -140,7 +140,7 @@ export class TaskService {
       const execId = execs.get(pid);
       if (execId === undefined) return { pid };
       const value = containerd.runc.v1.ProcessDetails.encode({ execId }).finish();
-      return { pid, info: { typeUrl: typeUrls.runcProcessDetails, value } };
+      return { pid, info: wireAny({ typeUrl: typeUrls.runcProcessDetails, value }) };
     });
     return { processes };
   }
@@ -168,7 +168,7 @@ export class TaskService {
   async stats({ id }: Request<'StatsRequest'>) {
     const task = this.#task(id);
     const { statsOf } = await import('./stats.ts');
-    return { stats: statsOf(await task.pids()) };
+    return { stats: wireAny(statsOf(await task.pids())) };
   }
 
   closeIo({ id, execId, stdin }: Request<'CloseIORequest'>) {

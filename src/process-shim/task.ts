@@ -7,7 +7,7 @@ import { HostProcess } from './host-process.ts';
 import { killMembers } from './kill-members.ts';
 import type { Membership } from './membership.ts';
 import { processStat } from './process-table.ts';
-import { assertSignal, sendSignal, signals } from './signals.ts';
+import { assertSignal, signalMember, signals } from './signals.ts';
 import { type ProcessSpec, parseExecSpec } from './spec.ts';
 import type { Stdio } from './stdio.ts';
 import type { TaskEvents } from './task-events.ts';
@@ -125,8 +125,9 @@ export class Task {
     assertSignal(signal);
     if (all && process === this.init) {
       if (process.state === 'stopped') throw notFound('process already finished: not found');
-      if (signal === signals.SIGKILL) await this.#killAll();
-      else for (const pid of await this.#membership.pids()) sendSignal(pid, signal);
+      if (signal === signals.SIGKILL) return this.#killAll();
+      for (const each of [process, ...this.#execs.values()]) each.expectSignal(signal);
+      for (const pid of await this.#membership.pids()) signalMember(pid, signal);
       return;
     }
     process.kill(signal);
@@ -182,7 +183,7 @@ export class Task {
 
   async #killAll(): Promise<void> {
     if (this.#paused) {
-      for (const pid of await this.#membership.pids()) sendSignal(pid, signals.SIGKILL);
+      for (const pid of await this.#membership.pids()) signalMember(pid, signals.SIGKILL);
       await this.#thaw();
     }
     const left = await killMembers(this.#membership, killBudget);

@@ -59,7 +59,8 @@ export class Terminal {
     let slave: number | undefined;
     try {
       slave = openSync(pty.ptsName, constants.O_RDWR | constants.O_NOCTTY);
-      // The library reads from its slave, which would take the process's input away.
+      // The library reads from its slave, which would take the process's input away, and throws at the master's end.
+      for (const side of [pty.slave, pty.master]) side.removeAllListeners('error').removeAllListeners('close');
       pty.slave.destroy();
       pty.master.pause();
       return new Terminal(pty, slave, stdio);

@@ -90,6 +90,8 @@ describe.each(users)('control of tasks in a shim of user %s (undefined: the one 
     });
     await expect(shim.kill('t', 99)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(await shim.delete('t', 'e')).toMatchObject({ exitStatus: 143 });
+    await shim.kill('t', 40);
+    expect(await shim.wait('t')).toMatchObject({ exitStatus: 168 });
   });
 
   it('ends a task that was created and never started', async () => {

@@ -40,7 +40,10 @@ describe.each(users)('a shim of user %s (undefined: the one who runs the tests) 
     const { pid } = await shim.createOf('t', ['sleep', '1000']);
     await killShim();
     await eventually('the process is gone', () => !isRunning(pid));
-    await shim.deleteAction('t');
+    expect(containerd.task.v2.DeleteResponse.decode(await shim.deleteAction('t'))).toMatchObject({
+      pid,
+      exitStatus: 137,
+    });
   });
 
   it('has left the real status of a task that ended before', async () => {
