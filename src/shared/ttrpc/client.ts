@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { deadlineExceeded, TaskError, unavailable } from '../errors/index.ts';
 import { ttrpc } from '../proto/gen/wire.js';
 import { remaining, until } from '../util/deadline.ts';
@@ -56,22 +57,13 @@ export class TtrpcClient implements Disposable {
   static async connect(address: string, options: ConnectOptions): Promise<TtrpcClient> {
     const path = socketPathOf(address);
     const socket = await dial(path, options.deadline);
-    const client = new TtrpcClient(
-      path,
-      (handlers) => new Connection(socket, path, handlers),
-      options.firstStream ?? 1,
-    );
-    return client;
+    return new TtrpcClient(socket, path, options.firstStream ?? 1);
   }
 
-  private constructor(
-    name: string,
-    open: (handlers: ConstructorParameters<typeof Connection>[2]) => Connection,
-    firstStream: number,
-  ) {
+  private constructor(socket: Socket, name: string, firstStream: number) {
     this.#name = name;
     this.#nextStream = firstStream;
-    this.#connection = open({
+    this.#connection = new Connection(socket, name, {
       frame: (frame) => this.#receive(frame),
       oversized: (header) => this.#failOversized(header),
       closed: (reason) => this.#failAll(reason),
@@ -254,10 +246,14 @@ function encodeRequest(
     service: method.service,
     method: method.name,
     ...(payload.length > 0 && { payload }),
-    // Zero would mean "no deadline".
-    ...(sendDeadline && deadline !== undefined && { timeoutNano: Math.max(1, remaining(deadline)) * 1e6 }),
+    ...(sendDeadline && deadline !== undefined && { timeoutNano: timeoutNano(deadline) }),
     ...(metadata !== undefined && { metadata: Object.entries(metadata).map(([key, value]) => ({ key, value })) }),
   }).finish();
+}
+
+/** Zero would mean "no deadline". */
+function timeoutNano(deadline: number): number {
+  return Math.min(Math.max(1, remaining(deadline)) * 1e6, Number.MAX_SAFE_INTEGER);
 }
 
 /** Nothing is sent for a call that is over before it begins. */

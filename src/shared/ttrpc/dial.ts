@@ -28,22 +28,21 @@ function dialOnce(path: string, deadline: number): Promise<Socket> {
     const socket = connect({ path });
     const settle = () => {
       clearTimeout(timer);
-      socket.removeAllListeners();
+      socket.off('connect', onConnect);
+      socket.off('error', onError);
     };
-    const timer = setTimeout(() => {
-      settle();
-      socket.destroy();
-      reject(tooLate(path));
-    }, remaining(deadline));
-    socket.once('connect', () => {
+    const onConnect = () => {
       settle();
       resolve(socket);
-    });
-    socket.once('error', (error) => {
+    };
+    const onError = (error: Error) => {
       settle();
       socket.destroy();
       reject(error);
-    });
+    };
+    const timer = setTimeout(() => onError(tooLate(path)), Math.min(remaining(deadline), 0x7fff_ffff));
+    socket.on('connect', onConnect);
+    socket.on('error', onError);
   });
 }
 
