@@ -20,12 +20,18 @@ async function newestSource() {
   const consider = async (file) => {
     at = Math.max(at, (await stat(file)).mtimeMs);
   };
-  for (const directory of ['src', 'workers', 'test']) {
+  for (const directory of ['src', 'workers']) {
     for (const entry of await readdir(path.join(root, directory), { withFileTypes: true, recursive: true })) {
       if (entry.isFile() && /\.(ts|proto)$/.test(entry.name)) await consider(path.join(entry.parentPath, entry.name));
     }
   }
-  for (const file of ['tsconfig.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/generate-proto.mjs']) {
+  for (const file of [
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package-lock.json',
+    'scripts/build.mjs',
+    'scripts/generate-proto.mjs',
+  ]) {
     await consider(path.join(root, file));
   }
   return at;
