@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { unavailable } from '../errors/index.ts';
 import { type Deferred, deferred } from '../util/deferred.ts';
 import { FrameDecoder, type FrameSink } from './decoder.ts';
@@ -22,6 +23,8 @@ export class Connection {
   readonly #handlers: ConnectionHandlers;
   readonly #decoder: FrameDecoder;
   #corked = false;
+  /** Its side of the socket has ended: a write would be an error of the socket. */
+  #ending = false;
   #closed = false;
   #drained: Deferred<void> | undefined;
 
@@ -57,7 +60,7 @@ export class Connection {
   /** Throws RESOURCE_EXHAUSTED where the data is over 4 MiB; on a closed connection it does nothing. */
   send(frame: OutgoingFrame): void {
     const parts = encodeFrame(frame);
-    if (this.#closed) return;
+    if (this.#closed || this.#ending) return;
     if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
@@ -82,10 +85,15 @@ export class Connection {
     this.#close(reason);
   }
 
-  /** Sends what is left, for at most `grace` milliseconds, then closes. Nothing is read any more. */
+  /**
+   * Sends what is left, and what is sent within this turn of the event loop, for at most `grace` milliseconds, then closes.
+   * Nothing is read any more.
+   */
   async end(reason: Error, grace: number): Promise<void> {
-    if (this.#closed) return;
     this.#decoder.stop();
+    await setImmediate();
+    if (this.#closed || this.#ending) return;
+    this.#ending = true;
     // Data that nobody reads would keep the peer's end from being seen.
     this.#socket.resume();
     await new Promise<void>((resolve) => {

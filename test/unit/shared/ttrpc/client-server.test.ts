@@ -214,6 +214,27 @@ test('when the server closes, pending calls reject with UNAVAILABLE and later on
   await expect(client.call(echo, '')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
+test('a call that closes the server is answered, and so is one that fails because of it', async () => {
+  const closing: Promise<void>[] = [];
+  const { server, client } = await serve({
+    Echo: unary(text, (message) => {
+      closing.push(server.close());
+      return message;
+    }),
+    Wait: unary(text, async (message, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      throw signal.reason ?? new Error(message);
+    }),
+  });
+  const waiting = Promise.allSettled([client.call(method('Wait'), '')]);
+  expect(await client.call(echo, 'bye')).toBe('bye');
+  expect((await waiting)[0]).toMatchObject({
+    reason: { code: 'UNAVAILABLE', message: 'the server is closing' },
+  });
+  await Promise.all(closing);
+  expect(server.connectionCount).toBe(0);
+});
+
 test('more unanswered calls than the server allows are refused, the others are not harmed', async () => {
   const gate = deferred<string>();
   const { client } = await serve({ Echo: unary(text, () => gate.promise) }, { maxInFlight: 2 });
