@@ -63,7 +63,7 @@ export class ExitReporter {
     for (let pause = 50; ; pause = Math.min(pause * 2, longestPause)) {
       const client = task.shim.client;
       try {
-        const { exitStatus, exitedAt } = await client.call('wait', { id, execId });
+        const { exitStatus, exitedAt } = await client.call((api) => api.wait, { id, execId });
         const time = plainTimestamp(exitedAt);
         // An exec whose start failed answers at once, status 0 without a time: it never ran.
         if (time === undefined) return;
@@ -77,7 +77,7 @@ export class ExitReporter {
       }
       try {
         const deadline = deadlineIn(this.#stateDeadline);
-        const snapshot = snapshotOf(await client.call('state', { id, execId }, { deadline }), process);
+        const snapshot = snapshotOf(await client.call((api) => api.state, { id, execId }, { deadline }), process);
         if (snapshot.exit !== undefined) {
           this.settle(task, process, snapshot.exit, 'state');
           return;

@@ -1,4 +1,13 @@
-import { type ExecId, isIdentifier, type Namespace, type ShimId, type TaskId } from './identifiers.ts';
+import {
+  type ExecId,
+  type Namespace,
+  parseExecId,
+  parseNamespace,
+  parseShimId,
+  parseTaskId,
+  type ShimId,
+  type TaskId,
+} from './identifiers.ts';
 import type { Stdio } from './messages/process.ts';
 import type { PlacementMode } from './messages/shim.ts';
 
@@ -51,8 +60,12 @@ function stdioOf(value: unknown): Stdio {
   };
 }
 
-function identifierOf<Id extends string>(value: unknown): Id | undefined {
-  return typeof value === 'string' && isIdentifier(value) ? (value as Id) : undefined;
+function identified<Id>(value: unknown, parse: (text: string) => Id): Id | undefined {
+  try {
+    return typeof value === 'string' ? parse(value) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function formatTaskRecord(record: TaskRecord): string {
@@ -63,9 +76,9 @@ export function formatTaskRecord(record: TaskRecord): string {
 export function parseTaskRecord(text: string): TaskRecord | undefined {
   const from = parseObject(text);
   if (from === undefined) return undefined;
-  const namespace = identifierOf<Namespace>(from['namespace']);
-  const task = identifierOf<TaskId>(from['task']);
-  const shim = identifierOf<ShimId>(from['shim']);
+  const namespace = identified(from['namespace'], parseNamespace);
+  const task = identified(from['task'], parseTaskId);
+  const shim = identified(from['shim'], parseShimId);
   const mode = from['mode'];
   if (namespace === undefined || task === undefined || shim === undefined) return undefined;
   if (mode !== 'per-task' && mode !== 'shared') return undefined;
@@ -93,7 +106,7 @@ export function parseProcessRecords(text: string): ProcessRecord[] {
   for (const line of text.split('\n')) {
     const from = parseObject(line);
     if (from === undefined) continue;
-    const exec = from['exec'] === undefined ? undefined : identifierOf<ExecId>(from['exec']);
+    const exec = from['exec'] === undefined ? undefined : identified(from['exec'], parseExecId);
     if (from['exec'] !== undefined && exec === undefined) continue;
     const pid = Number.isSafeInteger(from['pid']) ? Number(from['pid']) : 0;
     if (from['deleted'] === true) records.delete(exec ?? '');

@@ -83,7 +83,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const id = found.ref.task;
   const states = await Promise.allSettled(
     found.processes.map(async (record) => {
-      const state = await shim.client.call('state', { id, execId: record.exec ?? '' }, { deadline });
+      const state = await shim.client.call((api) => api.state, { id, execId: record.exec ?? '' }, { deadline });
       return snapshotOf(state, record);
     }),
   );
@@ -117,6 +117,22 @@ async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation):
   await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup)).catch((error: unknown) => {
     slot.logger.error('bundle not removed', { bundle, reason: TaskError.from(error).message });
   });
+}
+
+/** Adoption was asked for again while the task is here: nothing is taken over twice, its processes are asked anew. */
+async function reviewTask(task: Task, found: Found, deadline: number): Promise<AdoptedTask> {
+  const id = task.ref.task;
+  try {
+    const processes = await Promise.all(
+      [...task.processes.values()].map(async (process) => {
+        const request = { id, execId: process.exec ?? '' };
+        return snapshotOf(await task.shim.client.call((api) => api.state, request, { deadline }), process);
+      }),
+    );
+    return { kind: 'live', ...task.ref, runtime: task.runtime, processes };
+  } catch (error) {
+    return { kind: 'silent', ...task.ref, runtime: found.runtime, reason: TaskError.from(error).message };
+  }
 }
 
 /** Cleans up after a shim that is not there any more. */
@@ -177,10 +193,8 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
   }
   const adopted = await Promise.all(
     tasks.map((found) => {
-      // Asked again while it is here: nothing is taken over twice.
       const here = slot.tasks.get(taskKey(found.ref));
-      if (here !== undefined) here.shim.tasks.delete(found.ref.task);
-      return adoptTask(slot, shim, found, deadline);
+      return here === undefined ? adoptTask(slot, shim, found, deadline) : reviewTask(here, found, deadline);
     }),
   );
   if (shim.mode === 'per-task' && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {

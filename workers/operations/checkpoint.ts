@@ -7,6 +7,6 @@ export async function checkpointTask(slot: WorkerSlot, operation: CheckpointOper
   const { client } = slot.task(operation).shim;
   const { path, options, deadline } = operation;
   const request = { id: operation.task, path, ...(options === undefined ? {} : { options: wireAny(options) }) };
-  await client.call('checkpoint', request, { deadline });
+  await client.call((api) => api.checkpoint, request, { deadline });
   return { written: true };
 }

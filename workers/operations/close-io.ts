@@ -6,6 +6,6 @@ export async function closeIo(slot: WorkerSlot, operation: CloseIoOperation): Pr
   const { task } = slot.process(operation);
   const { stdin, deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '', stdin };
-  await task.shim.client.call('closeIo', request, { deadline });
+  await task.shim.client.call((api) => api.closeIo, request, { deadline });
   return { closed: true };
 }

@@ -5,7 +5,7 @@ import { until } from '../../src/shared/util/deadline.ts';
 import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
-import { endShim } from '../shim/end-shim.ts';
+import { endShim, killShim } from '../shim/end-shim.ts';
 import { forceDelete } from '../shim/force-delete.ts';
 import { launchShim } from '../shim/launch-shim.ts';
 import { taskOptions } from '../shim/runc-options.ts';
@@ -38,6 +38,7 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
   // A shared shim is looked up before anything is written.
   const running = choice.kind === 'running' ? slot.liveShim({ namespace, shim: choice.shim }) : undefined;
   const start = choice.kind === 'own' ? choice.start : { shim: choice.shim, binary: running?.binary ?? '' };
+  const options = taskOptions(start.binary, operation.options, directories);
   const record: TaskRecord = {
     ...ref,
     shim: start.shim,
@@ -53,9 +54,8 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     const shim = running ?? (await launchShim(slot, { namespace, start, mode: 'per-task', bundle }));
     progress.shim = shim;
     assertWanted(operation, progress);
-    const options = taskOptions(shim.binary, operation.options, directories);
     progress.sent = true;
-    const { pid } = await shim.client.call('create', {
+    const { pid } = await shim.client.call((api) => api.create, {
       id,
       bundle,
       rootfs: operation.rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
@@ -111,7 +111,32 @@ export async function createTask(slot: WorkerSlot, operation: CreateTaskOperatio
   try {
     return await until(whole, { deadline: operation.deadline, doing: `creating task ${operation.task}` });
   } catch (error) {
-    if (hasCode(error, 'DEADLINE_EXCEEDED')) progress.abandoned = true;
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) {
+      progress.abandoned = true;
+      breakUp(slot, operation, progress, whole);
+    }
     throw error;
   }
+}
+
+/**
+ * Makes a Create that its caller gave up come to an end, if it does not by itself within the call deadline: the runtime
+ * is killed under it, and the shim too where it is the task's own.
+ */
+function breakUp(
+  slot: WorkerSlot,
+  operation: CreateTaskOperation,
+  progress: Progress,
+  whole: Promise<CreateTaskReply>,
+): void {
+  const { namespace, task } = operation;
+  const timer = setTimeout(() => {
+    const { bundle, shim } = progress;
+    if (bundle === undefined || shim === undefined) return;
+    slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
+    const ended = endRemains(slot, { ref: { namespace, task }, bundle, binary: shim.binary });
+    ended.then(() => (shim.mode === 'per-task' ? killShim(slot, shim) : true)).catch(() => undefined);
+  }, slot.settings.deadlines.call);
+  timer.unref();
+  whole.catch(() => undefined).finally(() => clearTimeout(timer));
 }

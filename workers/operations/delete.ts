@@ -13,7 +13,7 @@ async function deleteInShim(slot: WorkerSlot, task: Task, process: TaskProcess):
   let exit: Exit;
   try {
     const request = { id: task.ref.task, execId: process.exec ?? '' };
-    const { pid, exitStatus, exitedAt } = await task.shim.client.call('delete', request);
+    const { pid, exitStatus, exitedAt } = await task.shim.client.call((api) => api.delete, request);
     const time = plainTimestamp(exitedAt);
     exit = { pid, status: exitStatus, exitedAt: time ?? timestampNow() };
     if (time !== undefined && process.pid > 0) slot.exits.settle(task, process, exit, 'wait');

@@ -20,14 +20,14 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   try {
     // A shim does not list its execs: what is not written down before is not found again.
     await appendProcess(task.bundle, { exec, pid: 0, stdio });
-    await client.call('exec', { id, execId: exec, ...stdioForShim(stdio), spec: wireAny(spec) });
+    await client.call((api) => api.exec, { id, execId: exec, ...stdioForShim(stdio), spec: wireAny(spec) });
   } catch (error) {
     await forget();
     throw error;
   }
   if (caller.gone) {
     // Nobody knows of it: its name is free again.
-    await client.call('delete', { id, execId: exec }).catch(() => undefined);
+    await client.call((api) => api.delete, { id, execId: exec }).catch(() => undefined);
     await forget();
   }
   return { added: true };
@@ -42,6 +42,8 @@ export async function addExec(slot: WorkerSlot, operation: ExecOperation): Promi
     throw invalidArgument(`exec ${exec} of task ${operation.task} has no process spec: invalid argument`);
   }
   if (task.processes.has(exec)) throw alreadyExists(`id ${exec}: already exists`);
+  // An earlier exec of this name is over: its exit must not be taken for the new one's.
+  slot.takeLateDelete(operation);
   const caller = { gone: false };
   try {
     const doing = `adding exec ${exec} to task ${operation.task}`;

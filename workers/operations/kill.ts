@@ -6,6 +6,6 @@ export async function killProcess(slot: WorkerSlot, operation: KillOperation): P
   const { task } = slot.process(operation);
   const { signal, all, deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '', signal, all };
-  await task.shim.client.call('kill', request, { deadline });
+  await task.shim.client.call((api) => api.kill, request, { deadline });
   return { sent: true };
 }

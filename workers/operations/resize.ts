@@ -6,6 +6,6 @@ export async function resizeTerminal(slot: WorkerSlot, operation: ResizeOperatio
   const { task } = slot.process(operation);
   const { width, height, deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '', width, height };
-  await task.shim.client.call('resizePty', request, { deadline });
+  await task.shim.client.call((api) => api.resizePty, request, { deadline });
   return { resized: true };
 }

@@ -9,7 +9,7 @@ async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): 
   const { exec } = process;
   process.start = 'running';
   try {
-    const { pid } = await task.shim.client.call('start', { id: task.ref.task, execId: exec ?? '' });
+    const { pid } = await task.shim.client.call((api) => api.start, { id: task.ref.task, execId: exec ?? '' });
     process.start = 'none';
     if (exec !== undefined) {
       process.pid = pid;

@@ -7,5 +7,5 @@ export async function readState(slot: WorkerSlot, operation: StateOperation): Pr
   const { task, process } = slot.process(operation);
   const { deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '' };
-  return snapshotOf(await task.shim.client.call('state', request, { deadline }), process);
+  return snapshotOf(await task.shim.client.call((api) => api.state, request, { deadline }), process);
 }

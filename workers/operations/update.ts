@@ -12,6 +12,6 @@ export async function updateTask(slot: WorkerSlot, operation: UpdateOperation): 
     throw invalidArgument(`update of task ${operation.task} has no resources: invalid argument`);
   }
   const request = { id: operation.task, resources: wireAny(resources), annotations: { ...annotations } };
-  await client.call('update', request, { deadline });
+  await client.call((api) => api.update, request, { deadline });
   return { updated: true };
 }

@@ -1,11 +1,13 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
 import { bundleFiles } from '../../src/shared/layout.ts';
 import type { RuntimeInfo, WorkerSettings } from '../../src/shared/messages/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
 import { remaining } from '../../src/shared/util/deadline.ts';
+import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { type Any, plainAny } from '../../src/shared/wire/any.ts';
 import { plainTimestamp, type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { encodeAny } from './encode-any.ts';
@@ -14,6 +16,14 @@ import { encodeAny } from './encode-any.ts';
 const maxOutput = 4 << 20;
 /** How much of what a failed action printed is quoted. */
 const quoted = 2000;
+
+/** How long the output of an action that has ended may still take to arrive, in milliseconds. */
+const outputGrace = 250;
+
+type ActionEnd =
+  | { readonly kind: 'exited'; readonly code: number | null; readonly signal: string | null }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'late' };
 
 interface ActionRun {
   readonly binary: string;
@@ -79,7 +89,34 @@ function tail(text: string): string {
   return trimmed.length > quoted ? `…${trimmed.slice(-quoted)}` : trimmed;
 }
 
-/** Runs the binary to its end; never through a shell. At the deadline its process group gets SIGKILL. */
+function endOf(result: {
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly shortMessage?: string | undefined;
+}): ActionEnd {
+  const { exitCode, signal, shortMessage } = result;
+  const ran = exitCode !== undefined || signal !== undefined;
+  return ran
+    ? { kind: 'exited', code: exitCode ?? null, signal: signal ?? null }
+    : { kind: 'failed', reason: shortMessage ?? 'it could not be run' };
+}
+
+/** Collects a stream's first `maxOutput` bytes. */
+function collect(stream: Readable | null): () => Buffer {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    if (size < maxOutput) chunks.push(chunk);
+    size += chunk.length;
+  });
+  stream?.on('error', () => undefined);
+  return () => Buffer.concat(chunks).subarray(0, maxOutput);
+}
+
+/**
+ * Runs the binary to its end; never through a shell. At the deadline its process group gets SIGKILL. What the action
+ * leaves running may keep its output open: the end of the action counts, not of its output.
+ */
 async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: string }> {
   const { binary, name } = action;
   const what = `${name} of ${binary}`;
@@ -95,35 +132,39 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
     env: action.environment,
     input: action.input,
     encoding: 'buffer',
-    stripFinalNewline: false,
-    maxBuffer: maxOutput,
+    buffer: false,
     reject: false,
     // Its own process group, and not ended with this thread: a shim outlives everything above it.
     detached: true,
     cleanup: false,
   });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), budget);
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  const timers: NodeJS.Timeout[] = [];
+  const ended = new Promise<ActionEnd>((resolve) => {
+    const give = (end: ActionEnd, after: number) => timers.push(setTimeout(() => resolve(end), after));
+    child.once('exit', (code, signal) => give({ kind: 'exited', code, signal }, outputGrace));
+    give({ kind: 'late' }, budget);
+    // The promise of a child never rejects: what went wrong is in its result.
+    void (async () => resolve(endOf(await child)))();
   });
-  const result = await Promise.race([child, late]);
-  clearTimeout(timer);
-  if (result === 'late') {
-    killGroup(child.pid);
-    throw deadlineExceeded(`${what}: it did not end within ${budget} ms and was killed: deadline exceeded`);
+  const end = await ended;
+  for (const timer of timers) clearTimeout(timer);
+  switch (end.kind) {
+    case 'late':
+      killGroup(child.pid);
+      throw deadlineExceeded(`${what}: it did not end within ${budget} ms and was killed: deadline exceeded`);
+    case 'failed':
+      throw new TaskError('UNKNOWN', `${what}: ${end.reason}`);
+    case 'exited': {
+      if (end.code === 0) return { stdout: stdout(), stderr: stderr().toString('utf8') };
+      const how = end.signal === null ? `exit status ${end.code}` : `killed by ${end.signal}`;
+      const printed = tail(stderr().toString('utf8')) || tail(stdout().toString('utf8'));
+      throw new TaskError('UNKNOWN', `${what}: ${printed === '' ? how : `${printed}: ${how}`}`);
+    }
+    default:
+      return unreachable(end);
   }
-  const stderr = Buffer.from(result.stderr).toString('utf8');
-  if (result.failed) {
-    const how =
-      result.exitCode === undefined
-        ? result.signal === undefined
-          ? (result.shortMessage ?? 'failed')
-          : `killed by ${result.signal}`
-        : `exit status ${result.exitCode}`;
-    const printed = tail(stderr) || tail(Buffer.from(result.stdout).toString('utf8'));
-    throw new TaskError('UNKNOWN', `${what}: ${printed === '' ? how : `${printed}: ${how}`}`, { cause: result });
-  }
-  return { stdout: result.stdout, stderr };
 }
 
 function killGroup(pid: number | undefined): void {

@@ -30,7 +30,7 @@ export async function endStrayShims(slot: WorkerSlot, binary: string, bundle: st
 /** Kills the process of a shim that is ours, and waits until it is gone. True where it is, or was not ours to kill. */
 export async function killShim(slot: WorkerSlot, shim: Shim): Promise<boolean> {
   const { process } = shim;
-  if (process === undefined || !shim.ownsProcess) return true;
+  if (process === undefined) return true;
   await killProcess(process);
   return untilGone(process, deadlineIn(slot.settings.deadlines.shutdown));
 }
@@ -45,16 +45,16 @@ export async function endShim(slot: WorkerSlot, shim: Shim): Promise<void> {
   const deadline = deadlineIn(shutdown);
   const { client, process } = shim;
   try {
-    await client.call('shutdown', { id: shim.ref.shim, now: false }, { deadline });
+    await client.call((api) => api.shutdown, { id: shim.ref.shim, now: false }, { deadline });
     // A shim that was started for another bundle stays as long as that one needs it.
-    if (shim.ownsProcess || process === undefined) {
+    if (process !== undefined) {
       await until(client.connection.closed, { deadline, doing: `waiting for the end of shim ${shim.ref.shim}` });
     }
   } catch {
     // It went while it answered, or it hangs; the process tells which.
   }
   client.connection.close();
-  if (process !== undefined && shim.ownsProcess && !(await untilGone(process, deadline))) {
+  if (process !== undefined && !(await untilGone(process, deadline))) {
     slot.logger.warn('shim killed', { ...shim.ref, pid: process.pid, reason: 'it did not end when it was asked to' });
     await killShim(slot, shim);
   }

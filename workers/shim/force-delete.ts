@@ -20,14 +20,14 @@ export async function forceDelete(slot: WorkerSlot, shim: Shim, id: string): Pro
   const deadline = deadlineIn(slot.settings.deadlines.cleanup);
   const { client } = shim;
   try {
-    await client.call('kill', { id, signal: sigkill, all: true }, { deadline });
+    await client.call((api) => api.kill, { id, signal: sigkill, all: true }, { deadline });
   } catch (error) {
     // It has ended already, or the runtime refuses for the state that it is in; Delete tells.
     if (hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) throw error;
   }
   try {
-    await client.call('wait', { id }, { deadline });
-    const { pid, exitStatus, exitedAt } = await client.call('delete', { id }, { deadline });
+    await client.call((api) => api.wait, { id }, { deadline });
+    const { pid, exitStatus, exitedAt } = await client.call((api) => api.delete, { id }, { deadline });
     return { pid, status: exitStatus, exitedAt: plainTimestamp(exitedAt) };
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return undefined;

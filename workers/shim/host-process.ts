@@ -64,14 +64,19 @@ export async function commandLine(pid: number): Promise<string[]> {
   return text === undefined ? [] : text.split('\0').slice(0, -1);
 }
 
+/** A shim's command line names its binary, behind an interpreter where it is a script, or has a shim's flags. */
+function isShim(args: readonly string[], binary: string): boolean {
+  const named = args.slice(0, 3).some((arg) => path.basename(arg) === path.basename(binary));
+  return named || (args.includes('-namespace') && args.includes('-id'));
+}
+
 /** The processes of `binary` that work in `directory`: the shims, finished or half started, of one bundle. */
 export async function processesOf(binary: string, directory: string): Promise<HostProcess[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (pid) => {
       if ((await workingDirectory(pid)) !== directory) return undefined;
-      const [program = ''] = await commandLine(pid);
-      return path.basename(program) === path.basename(binary) ? identifyProcess(pid) : undefined;
+      return isShim(await commandLine(pid), binary) ? identifyProcess(pid) : undefined;
     }),
   );
   return found.filter((process) => process !== undefined);

@@ -5,7 +5,7 @@ import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
 import type { Namespace } from '../../src/shared/identifiers.ts';
 import type { PlacementMode, ShimStart, StartForm } from '../../src/shared/messages/index.ts';
 import { maxSocketPath } from '../../src/shared/ttrpc/address.ts';
-import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { runStart } from './binary.ts';
 import { type Bootstrap, encodeBootstrapParams, parseBootstrap } from './bootstrap.ts';
@@ -13,7 +13,7 @@ import { writeBootstrap, writeShimBinaryPath } from './bootstrap-file.ts';
 import { dialShim, type ShimConnection } from './connection.ts';
 import { encodeAny } from './encode-any.ts';
 import { endStrayShims } from './end-shim.ts';
-import { type HostProcess, identifyProcess, workingDirectory } from './host-process.ts';
+import { type HostProcess, identifyProcess, processesOf, workingDirectory } from './host-process.ts';
 import { watchConnection } from './lost-shim.ts';
 import { Shim } from './shim.ts';
 import { writeFileWhole } from './write-file.ts';
@@ -131,27 +131,30 @@ export async function registerShim(
   const { namespace, start, mode, bundle, bootstrap, connection, deadline } = options;
   const ref = { namespace, shim: start.shim };
   const known = await savedProcess(bundle);
-  const unnamed = new Shim({
-    ...{ ref, mode, binary: start.binary, bundle, bootstrap, connection },
-    process: known,
-    ownsProcess: known !== undefined,
-  });
-  const register = (shim: Shim): Shim => {
-    slot.shims.set(shimKey(ref), shim);
-    watchConnection(slot, shim);
-    return shim;
-  };
-  if (known !== undefined) return register(unnamed);
-  const { shimPid } = await unnamed.client.call('connect', { id: start.shim }, { deadline });
-  const process = await identifyProcess(shimPid);
-  const ownsProcess = process !== undefined && (await workingDirectory(process.pid)) === bundle;
-  if (process !== undefined && ownsProcess) await saveProcess(bundle, process);
-  return register(
-    new Shim({
-      ...{ ref, mode, binary: start.binary, bundle, connection, process, ownsProcess },
-      bootstrap: unnamed.bootstrap,
-    }),
-  );
+  const { binary } = start;
+  const shim = new Shim({ ref, mode, binary, bundle, bootstrap, connection, process: known });
+  if (known === undefined) {
+    shim.process = await askProcess(shim, earlier(deadlineIn(slot.settings.deadlines.state), deadline));
+    if (shim.process !== undefined) await saveProcess(bundle, shim.process);
+  }
+  slot.shims.set(shimKey(ref), shim);
+  watchConnection(slot, shim);
+  return shim;
+}
+
+/**
+ * The process of a shim that was started for its bundle. Undefined where the shim was started for another bundle (a
+ * group's), and so is not this one's to kill. Throws UNAVAILABLE where the shim is gone.
+ */
+async function askProcess(shim: Shim, deadline: number): Promise<HostProcess | undefined> {
+  try {
+    const { shimPid } = await shim.client.call((api) => api.connect, { id: shim.ref.shim }, { deadline });
+    return (await workingDirectory(shimPid)) === shim.bundle ? await identifyProcess(shimPid) : undefined;
+  } catch (error) {
+    if (hasCode(error, 'UNAVAILABLE')) throw error;
+    // It does not tell, or not in time; there is one process that works there.
+    return (await processesOf(shim.binary, shim.bundle))[0];
+  }
 }
 
 /**

@@ -13,29 +13,38 @@ import { unlinkDeadSocket } from './socket-file.ts';
 /** Tasks of one lost shim that are cleaned up at the same time; each runs a process or two. */
 const cleanUpsAtOnce = 4;
 
+/** New connections to a shim that keeps breaking them, before it is given up. */
+const maxReconnects = 3;
+
 /** Handles the unexpected end of the connection to a shim. */
 export function watchConnection(slot: WorkerSlot, shim: Shim): void {
+  untilLost(slot, shim).catch((error: unknown) => {
+    slot.logger.error('lost shim not cleaned up', { ...shim.ref, reason: TaskError.from(error).message });
+  });
+}
+
+async function untilLost(slot: WorkerSlot, shim: Shim): Promise<void> {
   const { connection } = shim.client;
-  connection.closed
-    .then(async (reason) => {
-      if (shim.state !== 'live' || shim.client.connection !== connection) return;
-      if (await resume(slot, shim)) return;
-      await loseShim(slot, shim, reason.message);
-    })
-    .catch((error: unknown) => {
-      slot.logger.error('lost shim not cleaned up', { ...shim.ref, reason: TaskError.from(error).message });
-    });
+  const reason = await connection.closed;
+  if (shim.state !== 'live' || shim.client.connection !== connection) return;
+  if (await resume(slot, shim)) return;
+  await loseShim(slot, shim, reason.message);
 }
 
 /** Connects again where the process is there and takes a connection: only the connection was lost then. */
 async function resume(slot: WorkerSlot, shim: Shim): Promise<boolean> {
-  if (!(await lives(shim))) return false;
+  if (shim.reconnects >= maxReconnects || !(await lives(shim))) return false;
+  shim.reconnects += 1;
   try {
     const connection = await dialShim(shim.bootstrap, deadlineIn(slot.settings.deadlines.load));
     // A dying shim may accept for a last moment.
     await turn();
     shim.reconnect(connection);
-    await shim.client.call('connect', { id: shim.ref.shim }, { deadline: deadlineIn(slot.settings.deadlines.load) });
+    await shim.client.call(
+      (api) => api.connect,
+      { id: shim.ref.shim },
+      { deadline: deadlineIn(slot.settings.deadlines.load) },
+    );
   } catch {
     shim.client.connection.close();
     return false;

@@ -20,14 +20,14 @@ export class Shim {
   readonly mode: PlacementMode;
   readonly binary: string;
   readonly bundle: string;
-  /** Undefined where the shim does not tell its pid. */
-  readonly process: HostProcess | undefined;
-  /** False where `start` answered the address of a shim that was started for another bundle: it is not ours to kill. */
-  readonly ownsProcess: boolean;
+  /** Undefined where it is not known, or was started for another bundle: then it is not this one's to kill. */
+  process: HostProcess | undefined;
   readonly tasks = new Map<TaskId, Task>();
   state: ShimState = 'live';
   /** Creates under way. Shutdown in the middle of one makes some shims exit. */
   creating = 0;
+  /** Connections that were lost and made anew. */
+  reconnects = 0;
   #bootstrap: Bootstrap;
   #client: TaskClient;
 
@@ -39,14 +39,12 @@ export class Shim {
     readonly bootstrap: Bootstrap;
     readonly connection: ShimConnection;
     readonly process: HostProcess | undefined;
-    readonly ownsProcess: boolean;
   }) {
     this.ref = options.ref;
     this.mode = options.mode;
     this.binary = options.binary;
     this.bundle = options.bundle;
     this.process = options.process;
-    this.ownsProcess = options.ownsProcess;
     this.#bootstrap = options.bootstrap;
     this.#client = this.#clientOf(options.connection);
   }

@@ -5,9 +5,6 @@ import type { UnaryMethod } from '../../src/shared/ttrpc/method.ts';
 import type { ShimConnection } from './connection.ts';
 import { type TaskMethods, taskMethods, taskService } from './task-methods.ts';
 
-type RequestOf<M> = M extends UnaryMethod<infer Req, infer _> ? Req : never;
-type ResponseOf<M> = M extends UnaryMethod<infer _, infer Res> ? Res : never;
-
 /**
  * The task API of one shim, in the version that it speaks. A shim that turns out not to know version 3 is spoken to
  * in version 2 from then on.
@@ -35,38 +32,29 @@ export class TaskClient {
     return this.#version;
   }
 
-  /** Throws the shim's own error; see `ShimConnection.call`. */
-  async call<K extends keyof TaskMethods>(
-    name: K,
-    request: RequestOf<TaskMethods[K]>,
+  /** Calls the method that `pick` takes of the version's. Throws the shim's own error; see `ShimConnection.call`. */
+  async call<Req, Res>(
+    pick: (methods: TaskMethods) => UnaryMethod<Req, Res>,
+    request: Req,
     options: { readonly deadline?: number | undefined } = {},
-  ): Promise<ResponseOf<TaskMethods[K]>> {
+  ): Promise<Res> {
+    const send = (version: TaskApiVersion) =>
+      this.connection.call(pick(taskMethods[version]), request, {
+        deadline: options.deadline,
+        metadata: this.#metadata,
+      });
     const version = this.#version;
     try {
-      return await this.#send(version, name, request, options.deadline);
+      return await send(version);
     } catch (error) {
       // A method that the shim lacks is UNIMPLEMENTED too; only the whole service missing means the other version.
       if (version !== 3 || !hasCode(error, 'UNIMPLEMENTED') || !error.message.includes(taskService(3))) throw error;
-      const response = await this.#send(2, name, request, options.deadline);
+      const response = await send(2);
       if (this.#version === 3) {
         this.#version = 2;
         await this.#onDowngrade();
       }
       return response;
     }
-  }
-
-  #send<K extends keyof TaskMethods>(
-    version: TaskApiVersion,
-    name: K,
-    request: RequestOf<TaskMethods[K]>,
-    deadline: number | undefined,
-  ): Promise<ResponseOf<TaskMethods[K]>> {
-    // The table's type cannot say that a key's request and response belong together; its construction does.
-    const method = taskMethods[version][name] as unknown as UnaryMethod<
-      RequestOf<TaskMethods[K]>,
-      ResponseOf<TaskMethods[K]>
-    >;
-    return this.connection.call(method, request, { deadline, metadata: this.#metadata });
   }
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -28,22 +28,34 @@ export class TestSlot {
   readonly settings: WorkerSettings;
   readonly reports: Report[] = [];
   readonly #pool: Piscina;
-  readonly #port: MessagePort;
+  #port: MessagePort | undefined;
   readonly #watchers = new Set<() => void>();
 
-  private constructor(settings: WorkerSettings, pool: Piscina, port: MessagePort) {
+  private constructor(settings: WorkerSettings, pool: Piscina) {
     this.settings = settings;
     this.#pool = pool;
+  }
+
+  #listen(port: MessagePort): void {
     this.#port = port;
     port.on('message', (report: Report) => {
       this.reports.push(report);
-      if (process.env['SHIMD_TEST_LOG'] && report.kind === 'log')
-        console.error(report.level, report.message, report.fields);
+      if (process.env.SHIMD_TEST_LOG && report.kind === 'log') console.error(report.message, report.fields);
       for (const watcher of this.#watchers) watcher();
     });
   }
 
   static async open(settings: WorkerSettings): Promise<TestSlot> {
+    const slot = await TestSlot.openDetached(settings);
+    const { port1, port2 } = new MessageChannel();
+    slot.#listen(port1);
+    const attach = { kind: 'attach', port: port2, settings, deadline: Date.now() + 5000 } as const;
+    await slot.#pool.run(attach, { transferList: [port2] });
+    return slot;
+  }
+
+  /** A thread that nobody has attached. */
+  static async openDetached(settings: WorkerSettings): Promise<TestSlot> {
     const pool = new Piscina({
       filename: pathToFileURL(path.join(build, 'workers/entry.js')).href,
       minThreads: 1,
@@ -53,11 +65,7 @@ export class TestSlot {
       atomics: 'disabled',
     });
     pool.on('error', () => undefined);
-    const { port1, port2 } = new MessageChannel();
-    const slot = new TestSlot(settings, pool, port1);
-    const attach = { kind: 'attach', port: port2, settings, deadline: Date.now() + 5000 } as const;
-    await pool.run(attach, { transferList: [port2] });
-    return slot;
+    return new TestSlot(settings, pool);
   }
 
   async run<K extends OperationKind>(operation: Timeless<OperationOf<K>> & { readonly kind: K }): Promise<ReplyOf<K>> {
@@ -90,7 +98,7 @@ export class TestSlot {
 
   /** Ends the thread as a crash would: nothing in it gets to say anything more. */
   async terminate(): Promise<void> {
-    this.#port.close();
+    this.#port?.close();
     await Promise.all(this.#pool.threads.map((thread) => thread.terminate()));
     await this.#pool.destroy();
   }
@@ -161,6 +169,17 @@ export class TestHost {
     return found;
   }
 
+  /** Processes that work in a bundle of this host: shims, and what fixtures run for tasks. */
+  async workingProcesses(): Promise<string[]> {
+    const found: string[] = [];
+    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+      const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+      if (cwd.startsWith(this.directory))
+        found.push(`${pid} ${await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')}`);
+    }
+    return found;
+  }
+
   async mounts(): Promise<string[]> {
     const table = await readFile('/proc/self/mountinfo', 'utf8');
     return table.split('\n').filter((line) => line.includes(this.directory));
@@ -168,7 +187,7 @@ export class TestHost {
 
   /** Also ends what a failed test left running, by pid. */
   async close(): Promise<void> {
-    for (const line of await this.processes()) {
+    for (const line of [...(await this.processes()), ...(await this.workingProcesses())]) {
       try {
         process.kill(Number.parseInt(line, 10), 'SIGKILL');
       } catch {

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { stdioForShim } from '../../../../workers/shim/stdio.ts';
+
+const none = { stdin: '', stdout: '', stderr: '', terminal: false };
+
+test('no stdio at all is passed on as it is', () => {
+  expect(stdioForShim(none)).toEqual(none);
+});
+
+test('what is absent beside what is given becomes /dev/null', () => {
+  expect(stdioForShim({ ...none, stdin: '/in' })).toEqual({
+    stdin: '/in',
+    stdout: '/dev/null',
+    stderr: '/dev/null',
+    terminal: false,
+  });
+});
+
+test('a terminal gets no stderr', () => {
+  expect(stdioForShim({ ...none, stdout: '/out', terminal: true })).toEqual({
+    stdin: '/dev/null',
+    stdout: '/out',
+    stderr: '',
+    terminal: true,
+  });
+});
