@@ -1,5 +1,6 @@
 import { TaskError, unavailable } from '../shared/errors/index.ts';
 import { BoundedQueue } from '../shared/util/bounded-queue.ts';
+import { onAbort } from '../shared/util/on-abort.ts';
 import { assertEnvelope, type Envelope } from './envelope.ts';
 import { envelopeFields } from './envelope-fields.ts';
 import { type Filter, parseFilters } from './filter/index.ts';
@@ -67,15 +68,14 @@ export class Exchange {
     const { filters = [], signal, capacity = defaultCapacity } = options;
     if (this.#closed !== undefined) throw this.#closed;
     const filter = parseFilters(filters);
-    const onAbort = () => queue.cut();
     const queue = new BoundedQueue<Envelope>(capacity, () => {
-      signal?.removeEventListener('abort', onAbort);
+      release();
       this.#subscribers.delete(subscriber);
     });
+    const release = onAbort(signal, () => queue.cut());
     const subscriber: Subscriber = { filter, queue };
     this.#subscribers.add(subscriber);
     if (signal?.aborted) queue.cut();
-    else signal?.addEventListener('abort', onAbort, { once: true });
     for (const listener of this.#subscribeListeners) listener();
     return queue;
   }

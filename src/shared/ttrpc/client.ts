@@ -3,6 +3,7 @@ import { deadlineExceeded, TaskError, unavailable } from '../errors/index.ts';
 import { ttrpc } from '../proto/gen/wire.js';
 import { remaining, until } from '../util/deadline.ts';
 import { deferred } from '../util/deferred.ts';
+import { onAbort } from '../util/on-abort.ts';
 import { socketPathOf } from './address.ts';
 import { ClientStream } from './client-stream.ts';
 import { Connection } from './connection.ts';
@@ -178,11 +179,10 @@ export class TtrpcClient implements Disposable {
               fail(deadlineExceeded(`${path}: no answer from ${this.#name} within ${budget} ms: deadline exceeded`)),
             Math.min(budget, 0x7fff_ffff),
           );
-    const onAbort = () => fail(givenUp(path));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const releaseSignal = onAbort(signal, () => fail(givenUp(path)));
     return () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      releaseSignal();
     };
   }
 

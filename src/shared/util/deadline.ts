@@ -1,4 +1,5 @@
 import { deadlineExceeded, TaskError } from '../errors/index.ts';
+import { onAbort } from './on-abort.ts';
 
 /** A point in time (milliseconds since 1970) `budget` milliseconds from now. */
 export function deadlineIn(budget: number): number {
@@ -27,16 +28,16 @@ export async function until<T>(
   const { deadline, doing, signal } = limit;
   const budget = remaining(deadline);
   let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
+  let release: (() => void) | undefined;
   const ended = new Promise<never>((_, reject) => {
     // setTimeout takes 2^31 - 1 ms at most and fires at once beyond it.
     timer = setTimeout(
       () => reject(deadlineExceeded(`${doing}: no answer within ${budget} ms: deadline exceeded`)),
       Math.min(budget, 0x7fff_ffff),
     );
-    onAbort = () => reject(new TaskError('CANCELLED', `${doing}: the caller gave up: context canceled`));
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    const giveUp = () => reject(new TaskError('CANCELLED', `${doing}: the caller gave up: context canceled`));
+    if (signal?.aborted) giveUp();
+    else release = onAbort(signal, giveUp);
   });
   // `ended` may reject while `promise` wins: nobody waits for it then.
   ended.catch(() => undefined);
@@ -45,6 +46,6 @@ export async function until<T>(
     return await Promise.race([promise, ended]);
   } finally {
     clearTimeout(timer);
-    if (onAbort) signal?.removeEventListener('abort', onAbort);
+    release?.();
   }
 }

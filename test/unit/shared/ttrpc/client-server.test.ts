@@ -203,6 +203,20 @@ test('a caller that gives up is CANCELLED and the late answer disturbs nobody', 
   await expect(client.call(echo, '', { deadline: 1 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
 });
 
+test('a hundred calls on one signal are all CANCELLED, without a warning of a leak', async () => {
+  const warnings: string[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning.name);
+  process.on('warning', onWarning);
+  opened.push({ close: () => process.off('warning', onWarning) });
+  const { client } = await serve({ Echo: unary(text, () => new Promise<string>(() => undefined)) });
+  const controller = new AbortController();
+  const calls = Array.from({ length: 100 }, () => client.call(echo, '', { signal: controller.signal }));
+  await new Promise((resolve) => setImmediate(resolve));
+  controller.abort();
+  for (const result of await Promise.allSettled(calls)) expect(result).toMatchObject({ reason: { code: 'CANCELLED' } });
+  expect(warnings).toEqual([]);
+});
+
 test('when the server closes, pending calls reject with UNAVAILABLE and later ones too', async () => {
   const { server, client } = await serve({ Echo: unary(text, () => new Promise<string>(() => undefined)) });
   const calls = [client.call(echo, '1'), client.call(echo, '2')];
