@@ -3,7 +3,7 @@ import { TaskError } from '../shared/errors/index.ts';
 import { ExitLatch, now, type ProcessExit } from './exit-latch.ts';
 import { type Launched, launch } from './launch.ts';
 import type { Membership } from './membership.ts';
-import { assertSignal, isFatal, sendSignal } from './signals.ts';
+import { assertSignal, isFatal, sendSignal, signals } from './signals.ts';
 import type { ProcessSpec } from './spec.ts';
 import { closeInherited, openStdio, type Stdio } from './stdio.ts';
 import type { Terminal } from './terminal.ts';
@@ -92,11 +92,11 @@ export class HostProcess {
     this.#spec = undefined;
     try {
       const launched = await this.#launch(spec);
-      this.#membership.add(launched.pid);
       this.#pid = launched.pid;
+      this.#membership.add(launched.pid);
       this.#launched = launched;
     } catch (error) {
-      this.#fail();
+      this.abandon();
       throw error;
     }
     this.#state = 'created';
@@ -109,13 +109,25 @@ export class HostProcess {
     const launched = this.#launched;
     if (this.#state !== 'created' || launched === undefined) throw new TaskError('UNKNOWN', startRefusal(this.#state));
     if (!this.isAlive) {
-      if (!this.#announced) this.#fail();
+      if (!this.#announced) this.abandon();
       throw new TaskError('UNKNOWN', startRefusal('stopped'));
     }
     this.#launched = undefined;
     this.#state = 'running';
     this.#announce(announce);
     await launched.open();
+  }
+
+  /** Ends a process whose start has failed half way, and which nobody was told of: it has no exit, only an end. */
+  abandon(): void {
+    if (this.isAlive) sendSignal(this.#pid, signals.SIGKILL);
+    this.#pid = 0;
+    this.#state = 'stopped';
+    this.#launched = undefined;
+    this.closeStdin();
+    void this.#terminal?.close();
+    this.#terminal = undefined;
+    this.#latch.set({ status: 0, at: undefined });
   }
 
   kill(signal: number): void {
@@ -165,9 +177,13 @@ export class HostProcess {
     this.#latch.set(exit);
   }
 
-  /** Waits until the terminal's last output has been passed on, for a while; then lets go of everything. */
+  /**
+   * Waits until the terminal's last output has been passed on, for a while; then lets go of everything. Who still waits
+   * for a process that was never started is answered.
+   */
   async release(): Promise<void> {
     this.closeStdin();
+    this.#latch.set({ status: 0, at: undefined });
     await this.#terminal?.close();
     this.#terminal = undefined;
   }
@@ -204,14 +220,6 @@ export class HostProcess {
     if (this.#announced) return;
     this.#announced = true;
     if (this.#ended !== undefined) this.#onExit(this, this.#ended);
-  }
-
-  #fail(): void {
-    this.#state = 'stopped';
-    this.closeStdin();
-    void this.#terminal?.close();
-    this.#terminal = undefined;
-    this.#latch.set({ status: 0, at: undefined });
   }
 }
 

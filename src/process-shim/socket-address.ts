@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -40,13 +40,17 @@ export function defaultSocketDirectory(environment: Readonly<Record<string, stri
   return path.join(tmpdir(), `shimd-${uid}`, 's');
 }
 
-/** Makes the directory, 0700. Throws where somebody else owns it: whoever owns it could put a socket of their own in our place. */
+/**
+ * Makes the directory, 0700, where it is missing. Throws where another user owns it or may write to it: whoever can could
+ * put a socket of their own in our place.
+ */
 export function ensureSocketDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const stat = lstatSync(directory);
   const uid = process.getuid?.() ?? stat.uid;
-  if (!stat.isDirectory() || stat.uid !== uid) {
-    throw new Error(`the socket directory ${directory} is not a directory of user ${uid}: remove it or choose another`);
+  if (!stat.isDirectory() || stat.uid !== uid || (stat.mode & 0o022) !== 0) {
+    throw new Error(
+      `the socket directory ${directory} is not a directory that only user ${uid} can write to: remove it or choose another`,
+    );
   }
-  if ((stat.mode & 0o077) !== 0) chmodSync(directory, 0o700);
 }

@@ -76,8 +76,15 @@ export class Task {
         announce(pid);
       });
     } catch (error) {
-      await killMembers(this.#membership, killBudget);
-      await this.#membership.remove();
+      try {
+        await killMembers(this.#membership, killBudget);
+        await this.#membership.remove();
+      } catch (leftover) {
+        this.#logger.error('failed create left something', {
+          error: String(leftover),
+          membership: this.#membership.recorded,
+        });
+      }
       throw error;
     }
   }
@@ -116,6 +123,10 @@ export class Task {
     this.#assertInitLives();
     if (this.#paused) throw new TaskError('UNKNOWN', 'cannot start a process of a paused task');
     await process.create();
+    if (this.#ending) {
+      process.abandon();
+      this.#assertInitLives();
+    }
     await process.start(() => this.#events.execStarted(this.id, process.id, process.pid));
     return process.pid;
   }

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { readTaskRecord, writeTaskRecord } from '../../../src/process-shim/task-record.ts';
+
+let bundle: string;
+
+beforeEach(() => {
+  bundle = mkdtempSync(path.join(tmpdir(), 'task-record-'));
+});
+afterEach(() => rmSync(bundle, { recursive: true }));
+
+it('gives back what was written last', () => {
+  expect(readTaskRecord(bundle)).toBeUndefined();
+  const record = { pid: 10, startTime: 5, membership: { kind: 'marker', marker: 'abc' } } as const;
+  writeTaskRecord(bundle, record);
+  expect(readTaskRecord(bundle)).toEqual(record);
+  writeTaskRecord(bundle, { ...record, exit: { status: 3, at: 1.5 } });
+  expect(readTaskRecord(bundle)?.exit).toEqual({ status: 3, at: 1.5 });
+});
+
+it.each([
+  '{',
+  'null',
+  '{"pid":0,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
+  '{"pid":-1,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
+  '{"pid":1,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
+  '{"pid":5,"startTime":1,"membership":{"kind":"marker","marker":""}}',
+  '{"pid":5,"startTime":1,"membership":{"kind":"cgroup","directory":"/sys/fs/cgroup/freezer"}}',
+  '{"pid":5,"startTime":1}',
+])('takes %s for no record: what it names would be killed', (text) => {
+  writeFileSync(path.join(bundle, 'process-shim.json'), text);
+  expect(readTaskRecord(bundle)).toBeUndefined();
+});
