@@ -23,6 +23,12 @@ export const runExitCodes = [
   ['127', 'the program was not found'],
 ] as const;
 
+/** The exit codes of `wait`. */
+export const waitExitCodes = [
+  ['0-255', 'the status of the task, of the last one of several; 128 + n where signal n ended it'],
+  ['125', 'shimd failed for one of them, or the command line is wrong'],
+] as const;
+
 /** The exit codes of every other command. */
 export const usualExitCodes = [
   ['0', 'done'],

@@ -25,11 +25,11 @@ export interface LinkObserver {
 }
 
 const firstPause = 50;
-const longestPause = 2000;
+const longestPause = 1000;
 
 /**
  * Waits until a process has ended, across restarts of the daemon: the shim keeps the task and its exit, so a daemon
- * that comes back can still tell. Tries again for as long as it takes, with pauses of up to 2 s; only `signal` gives up.
+ * that comes back can still tell. Tries again for as long as it takes, with pauses of up to 1 s; only `signal` gives up.
  * Throws NOT_FOUND where the process was deleted meanwhile.
  */
 export async function waitForExit(
