@@ -5,6 +5,8 @@ const args = process.argv.slice(2);
 
 async function main(): Promise<number> {
   if (args[0] === 'serve') {
+    const { keepHeapLean } = await import('./daemon/lifecycle/lean-heap.ts');
+    keepHeapLean();
     const { runServe } = await import('./daemon/serve-command.ts');
     return runServe(args.slice(1));
   }

@@ -1,5 +1,6 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { isErrnoException } from '../errors/index.ts';
 import { callLibc } from './libc.ts';
 import { SystemError } from './system-error.ts';
 
@@ -43,8 +44,7 @@ export class FileLock implements Disposable {
         if (result.errno === constants.errno.EWOULDBLOCK) throw new FileLockedError(path, readHolder(path));
         throw new SystemError(result.errno, 'flock', path);
       }
-      ftruncateSync(fd, 0);
-      writeSync(fd, `${process.pid}\n`);
+      writeHolder(fd);
       return new FileLock(path, fd);
     } catch (error) {
       closeSync(fd);
@@ -61,6 +61,16 @@ export class FileLock implements Disposable {
 
   [Symbol.dispose](): void {
     this.release();
+  }
+}
+
+/** Who holds it is a courtesy to the next one: on a full disk the lock is held without. */
+function writeHolder(fd: number): void {
+  ftruncateSync(fd, 0);
+  try {
+    writeSync(fd, `${process.pid}\n`);
+  } catch (error) {
+    if (!isErrnoException(error) || !['ENOSPC', 'EDQUOT'].includes(error.code)) throw error;
   }
 }
 
