@@ -7,6 +7,7 @@ import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, killShim } from '../shim/end-shim.ts';
 import { forceDelete } from '../shim/force-delete.ts';
+import { childrenWith, killProcess } from '../shim/host-process.ts';
 import { launchShim } from '../shim/launch-shim.ts';
 import { taskOptions } from '../shim/runc-options.ts';
 import type { Shim } from '../shim/shim.ts';
@@ -121,7 +122,8 @@ export async function createTask(slot: WorkerSlot, operation: CreateTaskOperatio
 
 /**
  * Makes a Create that its caller gave up come to an end, if it does not by itself within the call deadline: the runtime
- * is killed under it, and the shim too where it is the task's own.
+ * that makes the container is killed, and the shim too where it is the task's own. A stuck runtime would hold the lock
+ * that a shared shim's other tasks need.
  */
 function breakUp(
   slot: WorkerSlot,
@@ -131,12 +133,17 @@ function breakUp(
 ): void {
   const { namespace, task } = operation;
   const timer = setTimeout(() => {
-    const { bundle, shim } = progress;
-    if (bundle === undefined || shim === undefined) return;
+    const { shim } = progress;
+    if (shim === undefined) return;
     slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
-    const ended = endRemains(slot, { ref: { namespace, task }, bundle, binary: shim.binary });
-    ended.then(() => (shim.mode === 'per-task' ? killShim(slot, shim) : true)).catch(() => undefined);
+    const broken = shim.mode === 'per-task' ? killShim(slot, shim) : killRuntime(shim, task);
+    broken.catch(() => undefined);
   }, slot.settings.deadlines.call);
   timer.unref();
   whole.catch(() => undefined).finally(() => clearTimeout(timer));
+}
+
+async function killRuntime(shim: Shim, id: string): Promise<void> {
+  if (shim.process === undefined) return;
+  for (const stuck of await childrenWith(shim.process.pid, ['create', id])) await killProcess(stuck);
 }

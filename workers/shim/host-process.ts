@@ -17,13 +17,18 @@ async function readOr<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** The fields of /proc/PID/stat from the state on, which is the third. */
+async function statFields(pid: number): Promise<string[] | undefined> {
+  const stat = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
+  // The name in parentheses may hold spaces and parentheses: count from its end.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 /** Identifies a process by pid; undefined where there is none, or a zombie only. */
 export async function identifyProcess(pid: number): Promise<HostProcess | undefined> {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
-  const stat = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
-  if (stat === undefined) return undefined;
-  // The name in parentheses may hold spaces and parentheses: count from its end.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = await statFields(pid);
+  if (fields === undefined) return undefined;
   const state = fields[0];
   const startTime = Number(fields[19]);
   return state === 'Z' || state === 'X' || !Number.isFinite(startTime) ? undefined : { pid, startTime };
@@ -64,6 +69,22 @@ export async function commandLine(pid: number): Promise<string[]> {
   return text === undefined ? [] : text.split('\0').slice(0, -1);
 }
 
+async function allPids(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** The children of a process whose arguments hold all of `words`. */
+export async function childrenWith(parent: number, words: readonly string[]): Promise<HostProcess[]> {
+  const found = await Promise.all(
+    (await allPids()).map(async (pid) => {
+      if (Number((await statFields(pid))?.[1]) !== parent) return undefined;
+      const args = await commandLine(pid);
+      return words.every((word) => args.includes(word)) ? identifyProcess(pid) : undefined;
+    }),
+  );
+  return found.filter((process) => process !== undefined);
+}
+
 /** A shim's command line names its binary, behind an interpreter where it is a script, or has a shim's flags. */
 function isShim(args: readonly string[], binary: string): boolean {
   const named = args.slice(0, 3).some((arg) => path.basename(arg) === path.basename(binary));
@@ -72,7 +93,7 @@ function isShim(args: readonly string[], binary: string): boolean {
 
 /** The processes of `binary` that work in `directory`: the shims, finished or half started, of one bundle. */
 export async function processesOf(binary: string, directory: string): Promise<HostProcess[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = await allPids();
   const found = await Promise.all(
     pids.map(async (pid) => {
       if ((await workingDirectory(pid)) !== directory) return undefined;

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   parseExecId,
@@ -8,14 +9,16 @@ import {
   type TaskRef,
 } from '../../../src/shared/identifiers.ts';
 import type { ShimChoice, Stdio } from '../../../src/shared/messages/index.ts';
+import { containerd } from '../../../src/shared/proto/gen/task.js';
 import { typeUrls } from '../../../src/shared/wire/any.ts';
-import { busyboxRootfs, combinations, type Generation, type Placement } from '../../helpers/runtimes.ts';
+import { busyboxRootfs, combinations, type Generation, type Placement, runc } from '../../helpers/runtimes.ts';
 import { busyboxSpec, jsonAny, processSpec } from '../../helpers/spec.ts';
 import { uniqueName } from '../../helpers/test-run.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 import { TestHost, TestSlot } from './worker-slot.ts';
 
 const nowhere: Stdio = { stdin: '', stdout: '', stderr: '', terminal: false };
+const { Options } = containerd.runc.v1;
 const runtime = 'io.containerd.runc.v2';
 
 describe.each(combinations)('$title: a worker thread', ({ generation, placement }) => {
@@ -220,6 +223,44 @@ describe.each(combinations)('$title: a worker thread', ({ generation, placement 
     expect(await host.mounts()).toEqual([]);
     await waitFor(async () => (await host.leftovers()).length === 0);
     expect(existsSync(`${busyboxRootfs}/bin/busybox`)).toBe(true);
+  });
+
+  test.each([
+    ['comes too late', 'sleep 1'],
+    ['never ends', 'while :; do sleep 0.2; done'],
+  ])('undoes a create that %s, while the other tasks go on', async (_, stall) => {
+    const patient = await TestSlot.open(host.settings({ deadlines: { call: 1500 } }));
+    try {
+      const wrapper = `${host.directory}/stalling-runc`;
+      const script = `#!/bin/sh\nfor word; do [ "$word" = create ] && { ${stall}; }; done\nexec ${runc} "$@"\n`;
+      await writeFile(wrapper, script, { mode: 0o755 });
+      const options = { typeUrl: typeUrls.runcOptions, value: Options.encode({ binaryName: wrapper }).finish() };
+      const [ref, other] = [newTask(), newTask()];
+      const operation = async (of: TaskRef, deadline: number) => ({
+        kind: 'create-task' as const,
+        ...of,
+        choice: await choose(of, patient),
+        spec: Buffer.from(JSON.stringify(busyboxSpec({ id: of.task, args: ['/bin/sleep', '1000'] }))),
+        rootfs: [],
+        stdio: nowhere,
+        checkpoint: '',
+        runtime,
+        deadline,
+      });
+      const late = { ...(await operation(ref, Date.now() + 500)), options };
+      await expect(patient.run(late)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      const { pid } = await patient.run(await operation(other, Date.now() + 10_000));
+      expect(pid).toBeGreaterThan(0);
+      const left = async () => (await host.leftovers()).filter((file) => file.includes(ref.task));
+      await waitFor(async () => (await left()).length === 0);
+      // The name is free again.
+      await waitFor(async () => patient.run(await operation(ref, Date.now() + 10_000)));
+      for (const of of [ref, other]) await patient.run({ kind: 'destroy-task', ...of });
+      await stopShared(patient);
+      expect(await host.leftovers()).toEqual([]);
+    } finally {
+      await patient.terminate();
+    }
   });
 
   test('destroys a running task', async () => {
