@@ -1,5 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import path from 'node:path';
+import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { isErrnoException, TaskError } from '../shared/errors/index.ts';
 
 /**
@@ -28,21 +27,14 @@ export class BootMarker {
     return boot === this.#boot || state === 'closed';
   }
 
+  /** In place, so that it can be done on a full file system; a torn write is one that nobody trusts. */
   write(state: 'open' | 'closed'): void {
-    const draft = `${this.#file}.new`;
-    const fd = openSync(draft, 'w', 0o600);
+    const fd = openSync(this.#file, constants.O_WRONLY | constants.O_CREAT, 0o600);
     try {
-      writeSync(fd, `${this.#boot} ${state}\n`);
+      writeSync(fd, `${this.#boot} ${state.padEnd('closed'.length)}\n`, 0);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
-    }
-    renameSync(draft, this.#file);
-    const directory = openSync(path.dirname(this.#file), 'r');
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
     }
   }
 }

@@ -98,9 +98,12 @@ export class Store {
 
   async #close(): Promise<void> {
     const { metadata, exits, marker } = this.#environments;
-    await exits.close();
-    marker.write('closed');
-    await metadata.close();
+    try {
+      await exits.close();
+      marker.write('closed');
+    } finally {
+      await metadata.close();
+    }
   }
 }
 

@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, statfsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { parseTaskId } from '../../../src/shared/identifiers.ts';
+import { silentLogger } from '../../../src/shared/log/logger.ts';
+import { Store } from '../../../src/store/store.ts';
+import { container, namespace, openStore, temporaryDirectory } from './fixture.ts';
+
+/** A file system of its own and of `size` bytes; only root can mount one. */
+async function smallFileSystem(size: number): Promise<string> {
+  const directory = await temporaryDirectory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'shimd-test', directory]);
+  onTestFinished(() => {
+    execFileSync('umount', ['--lazy', directory]);
+  });
+  return directory;
+}
+
+async function fill(directory: string): Promise<string> {
+  const file = path.join(directory, 'ballast');
+  const { bavail, bsize } = statfsSync(directory);
+  await writeFile(file, Buffer.alloc(bavail * bsize)).catch(() => undefined);
+  return file;
+}
+
+const exit = { pid: 1, status: 0, exitedAt: { seconds: 1, nanos: 0 }, source: 'wait' } as const;
+const exhausted = expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' });
+
+describe.skipIf(process.getuid?.() !== 0)('Store on a full file system (only root can mount one)', () => {
+  test('refuses to be made where there is no room, and leaves nothing', async () => {
+    const directory = await smallFileSystem(512 * 1024);
+    await expect(Store.open(directory, { logger: silentLogger })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(/no space is left.*free some/),
+    });
+    expect(readdirSync(path.join(directory, '.metadata')).filter((name) => name.includes('.mdb'))).toEqual([]);
+  });
+
+  test('refuses a container that does not fit and goes on with what it has, over and over', async () => {
+    const directory = await smallFileSystem(6 * 1024 * 1024);
+    const store = await openStore(directory);
+    const big = { spec: { typeUrl: 'spec', value: new Uint8Array(20_000) } };
+    let stored = 0;
+    const createUntilFull = () => {
+      for (;;) store.containers.create(namespace, container(`c${stored++}`, big));
+    };
+    expect(createUntilFull).toThrow(exhausted);
+    for (let i = 0; i < 20; i++) {
+      expect(() => store.containers.create(namespace, container('one-more', big))).toThrow(exhausted);
+    }
+    expect(store.containers.page(namespace, { limit: 10_000 })).toHaveLength(stored - 1);
+
+    for (let i = 0; i < stored - 1; i++) store.containers.delete(namespace, parseTaskId(`c${i}`));
+    expect(store.containers.page(namespace, { limit: 10_000 })).toEqual([]);
+    await store.close();
+
+    const again = await openStore(directory);
+    expect(again.containers.page(namespace, { limit: 10_000 })).toEqual([]);
+  });
+
+  test('has room set aside for hundreds of exits, and can remove on a full file system', async () => {
+    const directory = await smallFileSystem(6 * 1024 * 1024);
+    const store = await openStore(directory);
+    const refOf = (i: number) => ({ namespace, task: parseTaskId(`t${i}`) });
+    store.exits.put(refOf(0), exit);
+    const ballast = await fill(directory);
+    expect(statfsSync(directory).bavail).toBe(0);
+    for (let i = 1; i < 500; i++) expect(store.exits.put(refOf(i), exit)).toBe('stored');
+    let more = 500;
+    const putUntilFull = () => {
+      for (;;) store.exits.put(refOf(more++), exit);
+    };
+    expect(putUntilFull).toThrow(exhausted);
+    for (let i = 0; i < 500; i++) store.exits.removeTask(refOf(i));
+
+    await rm(ballast);
+    expect(store.exits.put(refOf(0), exit)).toBe('stored');
+    await store.close();
+    const again = await openStore(directory);
+    expect(again.exits.get(refOf(0))).toEqual(exit);
+    expect([...again.exits.list()]).toHaveLength(more - 500);
+  });
+
+  test('opens a store that was made before the file system filled up', async () => {
+    const directory = await smallFileSystem(8 * 1024 * 1024);
+    const store = await Store.open(directory, { logger: silentLogger });
+    store.containers.create(namespace, container('one'));
+    await store.close();
+    await fill(directory);
+    const again = await openStore(directory);
+    expect(again.containers.get(namespace, parseTaskId('one')).id).toBe('one');
+    again.containers.delete(namespace, parseTaskId('one'));
+  });
+});
