@@ -2,14 +2,12 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { codeOfNumber, TaskError } from '../../shared/errors/index.ts';
 import { socketPath } from './address.ts';
 
-/** The connection to the daemon could not be made or broke off: what was asked may or may not have been done. */
-export class DaemonUnreachable extends TaskError {
-  constructor(message: string, cause: unknown) {
-    super('UNAVAILABLE', message, { cause });
-  }
-}
+/** No connection to the daemon could be made: nothing of what was asked has been done. */
+export class DaemonNotReached extends TaskError {}
 
-const brokenOff = /connection dropped|rst_stream|socket closed|goaway|ECONNRESET|EPIPE|before receiving a response/i;
+// `call cancelled` without our having cancelled is what a server that is torn down leaves its clients with.
+const brokenOff =
+  /connection dropped|call cancelled|rst_stream|socket closed|goaway|ECONNRESET|EPIPE|before receiving a response/i;
 
 /** Makes the closed set's error of gRPC's; one about the connection itself says what to do. */
 export function fromServiceError(error: ServiceError, address: string): TaskError {
@@ -17,12 +15,15 @@ export function fromServiceError(error: ServiceError, address: string): TaskErro
   const details = error.details;
   const socket = socketPath(address);
   if (code === 'UNAVAILABLE' && /no connection established|failed to connect|connect E/i.test(details)) {
-    return new DaemonUnreachable(`cannot reach the daemon at ${socket}: ${whyNotReached(details)}`, error);
+    return new DaemonNotReached('UNAVAILABLE', `cannot reach the daemon at ${socket}: ${whyNotReached(details)}`, {
+      cause: error,
+    });
   }
   if (['UNAVAILABLE', 'INTERNAL', 'CANCELLED', 'UNKNOWN'].includes(code) && brokenOff.test(details)) {
-    return new DaemonUnreachable(
+    return new TaskError(
+      'UNAVAILABLE',
       `the connection to the daemon at ${socket} broke off; see its log, and 'shimd ps' once it runs again`,
-      error,
+      { cause: error },
     );
   }
   return new TaskError(code, details, { cause: error });

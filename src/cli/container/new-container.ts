@@ -5,6 +5,7 @@ import type { Stdio } from '../../shared/messages/index.ts';
 import { typeUrls, wireAny } from '../../shared/wire/any.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { whileUnavailable } from '../client/retry.ts';
+import { DaemonNotReached } from '../client/service-error.ts';
 import type { Spec } from './oci.ts';
 
 /** A create may start a shim (30 s) before it creates (60 s). */
@@ -42,7 +43,8 @@ export async function createContainerAndTask(
       { signal },
     );
   } catch (error) {
-    const unanswered = hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED');
+    const unanswered =
+      hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CANCELLED') && !(error instanceof DaemonNotReached);
     if (unanswered && container.idIsOurs) await removeQuietly(daemon, namespace, id, error);
     throw error;
   }
