@@ -15,7 +15,7 @@ import { readBundleSpec, readProcesses, readTaskRecord, removeBundle } from '../
 import { dialShim } from '../shim/connection.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
-import { commandLine } from '../shim/host-process.ts';
+import { commandLine, runsProgram } from '../shim/host-process.ts';
 import { registerShim } from '../shim/launch-shim.ts';
 import type { Shim } from '../shim/shim.ts';
 import { snapshotOf } from '../shim/snapshot.ts';
@@ -72,11 +72,7 @@ function silent(slot: WorkerSlot, found: Found, error: unknown): AdoptedTask {
 async function runsAlready(found: Found, init: ProcessSnapshot): Promise<boolean> {
   const spec = await readBundleSpec(found.bundle);
   if (spec === undefined) return false;
-  const wanted = readSpecFacts(spec).args;
-  const args = await commandLine(init.pid);
-  // The runtime's own init has arguments of its own; a script's begin with its interpreter.
-  const own = args[1] === 'init' && args.length === 2;
-  return !own && args.length >= wanted.length && wanted.slice(1).every((arg) => args.includes(arg)) && args.length > 0;
+  return runsProgram(await commandLine(init.pid), readSpecFacts(spec).args);
 }
 
 async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
 import type { TaskRef } from '../../src/shared/identifiers.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
@@ -48,12 +49,24 @@ export async function endRemains(slot: WorkerSlot, remains: Remains): Promise<Ti
   return exitedAt;
 }
 
-/** Removes the bundle of a task that is over. Never throws: what stays is logged, with the reason. */
+/**
+ * Removes the bundle of a task that is over, tried again within the cleanup deadline where something in it is busy.
+ * Never throws: what stays is logged, with the reason.
+ */
 export async function dropBundle(slot: WorkerSlot, remains: Pick<Remains, 'ref' | 'bundle'>): Promise<void> {
   const { directories, deadlines } = slot.settings;
-  try {
-    await removeBundle(remains.bundle, directories, deadlineIn(deadlines.cleanup));
-  } catch (error) {
-    slot.logger.error('bundle not removed', { ...remains.ref, reason: TaskError.from(error).message });
+  const deadline = deadlineIn(deadlines.cleanup);
+  for (let pause = 50; ; pause *= 2) {
+    try {
+      await removeBundle(remains.bundle, directories, deadline);
+      return;
+    } catch (error) {
+      if (Date.now() + pause < deadline) {
+        await delay(pause);
+        continue;
+      }
+      slot.logger.error('bundle not removed', { ...remains.ref, reason: TaskError.from(error).message });
+      return;
+    }
   }
 }

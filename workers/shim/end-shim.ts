@@ -1,9 +1,20 @@
 import { TaskError } from '../../src/shared/errors/index.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
-import { isAlive, killProcess, processesOf, socketPathsOf, untilGone } from './host-process.ts';
+import { type HostProcess, isAlive, killProcess, processesOf, socketPathsOf, untilGone } from './host-process.ts';
 import type { Shim } from './shim.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
+
+const maxLooks = 5;
+
+async function endStray(slot: WorkerSlot, stray: HostProcess, bundle: string): Promise<void> {
+  const { shutdown, cleanup } = slot.settings.deadlines;
+  const sockets = await socketPathsOf(stray.pid);
+  await killProcess(stray);
+  await untilGone(stray, deadlineIn(shutdown));
+  await Promise.all(sockets.map((socket) => unlinkDeadSocket(socket, deadlineIn(cleanup))));
+  slot.logger.warn('stray shim killed', { bundle, pid: stray.pid });
+}
 
 /**
  * Ends the processes that a failed or unfinished start of a bundle's shim left, with their sockets. Nothing tells their
@@ -11,17 +22,12 @@ import { unlinkDeadSocket } from './socket-file.ts';
  */
 export async function endStrayShims(slot: WorkerSlot, binary: string, bundle: string): Promise<void> {
   try {
-    const strays = await processesOf(binary, bundle);
-    await Promise.all(
-      strays.map(async (stray) => {
-        const sockets = await socketPathsOf(stray.pid);
-        await killProcess(stray);
-        await untilGone(stray, deadlineIn(slot.settings.deadlines.shutdown));
-        const deadline = deadlineIn(slot.settings.deadlines.cleanup);
-        await Promise.all(sockets.map((socket) => unlinkDeadSocket(socket, deadline)));
-        slot.logger.warn('stray shim killed', { bundle, pid: stray.pid });
-      }),
-    );
+    // A start action that is still at work can make a shim between the look and the kill: look again.
+    for (let look = 0; look < maxLooks; look += 1) {
+      const strays = await processesOf(binary, bundle);
+      if (strays.length === 0) return;
+      await Promise.all(strays.map((stray) => endStray(slot, stray, bundle)));
+    }
   } catch (error) {
     slot.logger.warn('stray shims not looked for', { bundle, reason: TaskError.from(error).message });
   }

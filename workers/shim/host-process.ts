@@ -69,6 +69,19 @@ export async function commandLine(pid: number): Promise<string[]> {
   return text === undefined ? [] : text.split('\0').slice(0, -1);
 }
 
+/**
+ * True where a process's arguments are those of the program `wanted`, and not of a runtime's init that waits to become
+ * it. The kernel puts an interpreter, and at most one argument for it, before a script. Pure.
+ */
+export function runsProgram(args: readonly string[], wanted: readonly string[]): boolean {
+  const before = args.length - wanted.length;
+  const [program, ...rest] = args.slice(before);
+  const same = path.basename(program ?? '') === path.basename(wanted[0] ?? '');
+  return (
+    wanted.length > 0 && before >= 0 && before <= 2 && same && rest.every((arg, index) => arg === wanted[index + 1])
+  );
+}
+
 async function allPids(): Promise<number[]> {
   return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }

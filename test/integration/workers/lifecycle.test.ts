@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   parseExecId,
@@ -261,6 +262,54 @@ describe.each(combinations)('$title: a worker thread', ({ generation, placement 
     } finally {
       await patient.terminate();
     }
+  });
+
+  test('starts a failed exec no second time, and deletes it', async () => {
+    const ref = newTask();
+    await create(ref, ['/bin/sleep', '1000']);
+    await slot.run({ kind: 'start', ...ref });
+    await expect(slot.run({ kind: 'delete', ...ref })).rejects.toMatchObject({ code: expect.stringMatching(/./) });
+    const exec = parseExecId('bad');
+    const spec = jsonAny(typeUrls.process, processSpec({ args: ['/no/such/program'] }));
+    await slot.run({ kind: 'exec', ...ref, exec, stdio: nowhere, spec });
+    await expect(slot.run({ kind: 'start', ...ref, exec })).rejects.toThrow(/no such file|executable file/);
+    await expect(slot.run({ kind: 'start', ...ref, exec })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await slot.run({ kind: 'delete', ...ref, exec });
+    await expect(slot.run({ kind: 'delete', ...ref, exec })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await slot.run({ kind: 'state', ...ref })).toMatchObject({ status: 'running' });
+    await slot.run({ kind: 'destroy-task', ...ref });
+    await stopShared();
+    expect(exitsOf(ref)).toHaveLength(1);
+  });
+
+  test('leaves a usable task or nothing where the thread dies in the middle of a create', async () => {
+    if (placement === 'shared') await choose(newTask());
+    for (const milliseconds of [5, 25, 45, 70]) {
+      const ref = newTask();
+      const half = create(ref, ['/bin/sleep', '1000']).catch(() => undefined);
+      await delay(milliseconds);
+      await slot.terminate();
+      await half;
+      slot = await TestSlot.open(host.settings());
+      const own = `${host.directories.state}/test/${ref.task}`;
+      const found = existsSync(own);
+      const reply = await slot.run({
+        kind: 'adopt-shim',
+        namespace,
+        shim: placement === 'shared' ? shared : parseShimId(ref.task),
+        mode: placement,
+        bundle: placement === 'shared' ? `${host.directories.state}/test/.shims/${shared}` : own,
+        tasks: found ? [ref] : [],
+      });
+      const [task] = reply.tasks;
+      if (task?.kind === 'live') {
+        await slot.run({ kind: 'start', ...ref });
+        await slot.run({ kind: 'destroy-task', ...ref });
+      }
+      expect((await host.leftovers()).filter((file) => file.includes(ref.task))).toEqual([]);
+    }
+    await stopShared();
+    expect(await host.leftovers()).toEqual([]);
   });
 
   test('destroys a running task', async () => {
