@@ -65,7 +65,7 @@ export class Environment {
    */
   write<T>(bytes: number, action: () => T): T {
     if (this.#closed) throw new TaskError('UNAVAILABLE', `the metadata database ${this.#file} is closed: unavailable`);
-    if (bytes > 0) this.#reserve.ensure(usedBytes(this.#root), bytes);
+    this.#reserve.ensure(usedBytes(this.#root), bytes);
     try {
       return this.#root.transactionSync(action);
     } catch (error) {

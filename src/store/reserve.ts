@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { isErrnoException, TaskError } from '../shared/errors/index.ts';
 
 const chunk = Buffer.alloc(64 * 1024);
@@ -7,27 +7,44 @@ const target = 256 * 1024;
 /** What a transaction may need besides its values: the pages of the trees it changes and of the list of free pages. */
 const overhead = 96 * 1024;
 
+/** File systems (by `statfs`'s type) that write a changed block elsewhere: an allocated one is no promise there. */
+const copyOnWrite: ReadonlySet<number> = new Set([
+  0x9123683e /* btrfs */, 0x2fc12fc1 /* zfs */, 0xca451a4e /* bcachefs */,
+]);
+
 /**
  * Keeps blocks of the database file allocated ahead of LMDB. LMDB damages its own memory when a write fails for
  * lack of space, so it must never meet a full file system: space is taken here first, where failing does no harm.
- * Removals are always let through; they live from what the last put left.
+ * Removals live from what the last put left.
  */
 export class Reserve {
   readonly #fd: number;
   readonly #file: string;
+  readonly #copiesOnWrite: boolean;
   #allocated: number;
 
   constructor(file: string) {
     this.#file = file;
     this.#fd = openSync(file, 'r+');
     this.#allocated = fstatSync(this.#fd).size;
+    this.#copiesOnWrite = copyOnWrite.has(statfsSync(file).type);
   }
 
   /**
-   * Makes room for a transaction that writes `bytes` of values beyond `used`, the end of the last page in use.
-   * Throws RESOURCE_EXHAUSTED where the file system has none.
+   * Makes room for a transaction that puts `bytes` of values, 0 where it only removes; `used` is the end of the last
+   * page in use. Throws RESOURCE_EXHAUSTED where the file system has none.
    */
   ensure(used: number, bytes: number): void {
+    if (this.#copiesOnWrite) this.#checkFree(bytes);
+    if (bytes > 0) this.#extend(used, bytes);
+  }
+
+  #checkFree(bytes: number): void {
+    const { bavail, bsize } = statfsSync(this.#file);
+    if (bavail * bsize < bytes + overhead) throw this.#exhausted(bytes, 'ENOSPC');
+  }
+
+  #extend(used: number, bytes: number): void {
     const wanted = used + bytes + target;
     if (this.#allocated >= wanted) return;
     try {
@@ -35,13 +52,16 @@ export class Reserve {
     } catch (error) {
       // What is there may still do for this one.
       if (this.#allocated >= used + bytes + overhead) return;
-      const reason = isErrnoException(error) ? error.code : String(error);
-      throw new TaskError(
-        'RESOURCE_EXHAUSTED',
-        `cannot store ${bytes} bytes in ${this.#file}: the file system has no room for them (${reason}), free some and try again: resource exhausted`,
-        { cause: error },
-      );
+      throw this.#exhausted(bytes, isErrnoException(error) ? error.code : String(error), error);
     }
+  }
+
+  #exhausted(bytes: number, reason: string, cause?: unknown): TaskError {
+    return new TaskError(
+      'RESOURCE_EXHAUSTED',
+      `cannot store ${bytes} bytes in ${this.#file}: the file system has no room for them (${reason}), free some and try again: resource exhausted`,
+      { cause },
+    );
   }
 
   /** Puts everything written so far on the disk. */
