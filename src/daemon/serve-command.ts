@@ -16,7 +16,7 @@ export interface ServeOptions {
 export function serveCommand(onExitCode: (code: number) => void): Command {
   const defaults = defaultDirectories();
   return new Command('serve')
-    .description('run the daemon in the foreground; it stops on SIGTERM or SIGINT and leaves tasks running')
+    .description('Runs the daemon in the foreground. SIGTERM and SIGINT stop it in order; tasks keep running.')
     .option('--root <dir>', `persistent metadata (default: ${defaults.root})`)
     .option('--state <dir>', `sockets and bundles (default: ${defaults.state})`)
     .option('--address <socket>', 'gRPC socket (default: shimd.sock in the state directory)')
