@@ -33,11 +33,11 @@ afterEach(() => {
 async function serve(onWait: (call: ServerUnaryCall<unknown, unknown>, answer: Answer) => void): Promise<void> {
   server = new Server();
   server.addService(tasksDefinition, { get: (_: unknown, answer: Answer) => answer(null, {}), wait: onWait });
-  const { promise, resolve, reject } = deferred<void>();
+  const bound = deferred<void>();
   server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-    error ? reject(error) : resolve(),
+    error ? bound.reject(error) : bound.resolve(),
   );
-  await promise;
+  await bound.promise;
 }
 
 describe('waiting for an exit', () => {
