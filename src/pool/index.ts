@@ -1,0 +1,3 @@
+export { Pool, type PoolOptions } from './pool.ts';
+export { Slot, type SlotOptions, type SlotState } from './slot.ts';
+export type { Transfer } from './thread.ts';

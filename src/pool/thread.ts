@@ -1,0 +1,99 @@
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { Operation, OperationKind, OperationOf, Outcome, Report, WorkerSettings } from '../shared/messages/index.ts';
+import { deadlineIn, until } from '../shared/util/deadline.ts';
+
+/** Objects that go over to the thread instead of being copied. */
+export type Transfer = readonly (ArrayBuffer | MessagePort)[];
+
+const stopBudget = 5000;
+
+/**
+ * One thread from its start to its end: a Piscina that holds nothing else, and the port that its reports come on.
+ * It tells its end once, by `onEnd`, with the first reason; it is never used again after that.
+ */
+export class Thread {
+  readonly startedAt = Date.now();
+  readonly #piscina: Piscina<Operation, Outcome<OperationKind>>;
+  readonly #worker: Worker | undefined;
+  readonly #onReport: (report: Report) => void;
+  readonly #onEnd: (reason: string) => void;
+  #reports: MessagePort | undefined;
+  #ended = false;
+  #gone: Promise<void> = Promise.resolve();
+
+  constructor(entry: URL, on: { report(report: Report): void; end(reason: string): void }) {
+    this.#onReport = on.report;
+    this.#onEnd = on.end;
+    this.#piscina = new Piscina({
+      filename: entry.href,
+      minThreads: 1,
+      maxThreads: 1,
+      // An idle thread has to keep its event loop: sockets and exits come in on it.
+      atomics: 'disabled',
+      concurrentTasksPerWorker: 1_000_000,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      maxQueue: 0,
+      recordTiming: false,
+    });
+    this.#piscina.on('error', (error: unknown) => this.#end(`uncaught: ${messageOf(error)}`));
+    this.#worker = this.#piscina.threads[0];
+    // Before Piscina's own listeners, which start a thread in the place of a lost one at once and without a port.
+    this.#worker?.prependListener('error', (error: unknown) => this.#end(`uncaught: ${messageOf(error)}`));
+    this.#worker?.prependListener('exit', (code: number) => this.#end(`the thread exited with code ${code}`));
+  }
+
+  /** Gives the thread its settings and a fresh report port. Throws what the entry throws. */
+  async attach(settings: WorkerSettings, deadline: number): Promise<number> {
+    const { port1, port2 } = new MessageChannel();
+    this.#reports = port1;
+    port1.on('message', (report: Report) => this.#onReport(report));
+    port1.on('close', () => this.#end('the report port closed'));
+    port1.unref();
+    const outcome = await until(this.run<'attach'>({ kind: 'attach', deadline, port: port2, settings }, [port2]), {
+      deadline,
+      doing: `attaching the thread of slot ${settings.slot}`,
+    });
+    if (!outcome.ok) throw new Error(outcome.error.message);
+    return outcome.reply.threadId;
+  }
+
+  /** Rejects with whatever Piscina rejects with; a lost thread is told by `onEnd`, before that. */
+  run<K extends OperationKind>(operation: OperationOf<K>, transfer: Transfer = []): Promise<Outcome<K>> {
+    return this.#piscina.run(operation, { transferList: [...transfer] }) as Promise<Outcome<K>>;
+  }
+
+  /** Ends the thread; one that is blocked in JavaScript too. Resolves when it is gone, or after 5 s. */
+  async stop(reason: string): Promise<void> {
+    this.#end(reason);
+    await until(this.#gone, { deadline: deadlineIn(stopBudget), doing: 'stopping a thread' }).catch(() => undefined);
+  }
+
+  #end(reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#drainReports();
+    const worker = this.#worker;
+    this.#gone =
+      worker === undefined || worker.threadId === -1
+        ? Promise.resolve()
+        : new Promise((resolve) => worker.once('exit', () => resolve()));
+    // Its promise never settles where the exit is being told right now.
+    this.#piscina.destroy().catch(() => undefined);
+    this.#reports?.close();
+    this.#onEnd(reason);
+  }
+
+  /** The exit of a thread can be told before the last reports that it sent. */
+  #drainReports(): void {
+    if (this.#reports === undefined) return;
+    for (let next = receiveMessageOnPort(this.#reports); next !== undefined; ) {
+      this.#onReport(next.message as Report);
+      next = receiveMessageOnPort(this.#reports);
+    }
+  }
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

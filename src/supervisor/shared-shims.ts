@@ -1,0 +1,248 @@
+import { randomBytes } from 'node:crypto';
+import { hasCode, TaskError } from '../shared/errors/index.ts';
+import { type Namespace, parseShimId, type ShimId } from '../shared/identifiers.ts';
+import { type Directories, sharedShimBundle } from '../shared/layout.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import type { Deadlines } from '../shared/messages/index.ts';
+import { deadlineIn, until } from '../shared/util/deadline.ts';
+import type { Any } from '../shared/wire/any.ts';
+import type { PlacementConfig } from './placement-config.ts';
+import type { Registry } from './registry.ts';
+import { Shim, type ShimState } from './shim.ts';
+import type { TaskSlot } from './task-slot.ts';
+
+/** Tasks with the same key can be in one shim. */
+export interface SharingKey {
+  readonly namespace: Namespace;
+  readonly binary: string;
+  /** Runtime options that are the shim's own, and their identity. */
+  readonly options?: Any | undefined;
+  readonly cgroup: string;
+}
+
+export interface SharedShimsOptions {
+  readonly config: PlacementConfig;
+  readonly registry: Registry;
+  readonly directories: Directories;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  /** The slot for a new shim. */
+  readonly chooseSlot: () => TaskSlot;
+}
+
+/** The shims of one key. */
+interface Group {
+  readonly shims: Set<Shim>;
+  /** Starts under way, and how many creates wait for each. */
+  readonly starting: Set<Start>;
+}
+
+interface Start {
+  readonly promise: Promise<Shim>;
+  claims: number;
+}
+
+/** A place for one task in a shared shim, taken before Create. `release` gives it back after the create, whatever came of it. */
+export interface Place {
+  readonly shim: Shim;
+  release(): void;
+}
+
+/** The shims that hold many tasks: starts them, fills the least loaded first, ends them when empty. */
+export class SharedShims {
+  readonly #options: SharedShimsOptions;
+  readonly #groups = new Map<string, Group>();
+  /** Places taken by creates under way. */
+  readonly #claims = new Map<Shim, number>();
+  readonly #idle = new Map<Shim, NodeJS.Timeout>();
+  readonly #stops = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: SharedShimsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A place in the least loaded shim of the key with room; where there is none, in one that is being started or, where
+   * those are full too, in a new one. Throws what the start throws, DEADLINE_EXCEEDED, CANCELLED.
+   */
+  async acquire(key: SharingKey, limit: { readonly deadline: number; readonly signal?: AbortSignal | undefined }): Promise<Place> {
+    const group = this.#groupOf(key);
+    const shim = this.#withRoom(group);
+    if (shim !== undefined) return this.#claim(shim);
+    const { tasksPerShim } = this.#options.config;
+    let start = [...group.starting].find((candidate) => candidate.claims < tasksPerShim);
+    if (start === undefined) {
+      start = { promise: this.#start(key, group), claims: 0 };
+      const started = start;
+      group.starting.add(started);
+      const done = () => group.starting.delete(started);
+      started.promise.then(done, done);
+    }
+    start.claims += 1;
+    const started = await until(start.promise, { ...limit, doing: `starting a shim of ${key.binary}` });
+    return this.#claim(started);
+  }
+
+  /** Takes up a shared shim that recovery found. Its key's environment is not known any more: it gets no new tasks. */
+  adopted(shim: Shim): void {
+    this.settle(shim);
+  }
+
+  /** To be called when a task left the shim: ends it in time where it is empty. */
+  settle(shim: Shim): void {
+    if (this.#closed || shim.mode !== 'shared') return;
+    if (shim.state.kind === 'gone') {
+      this.forget(shim);
+      return;
+    }
+    if (this.#load(shim) > 0 || shim.state.kind !== 'live' || this.#idle.has(shim)) return;
+    const grace = this.#takesMore(shim) ? this.#options.config.idleGrace : 0;
+    const timer = setTimeout(() => {
+      this.#idle.delete(shim);
+      const stop = this.#stop(shim).finally(() => this.#stops.delete(stop));
+      this.#stops.add(stop);
+    }, grace);
+    timer.unref();
+    this.#idle.set(shim, timer);
+  }
+
+  /** The shim is gone: nothing is placed in it any more. */
+  forget(shim: Shim): void {
+    clearTimeout(this.#idle.get(shim));
+    this.#idle.delete(shim);
+    for (const group of this.#groups.values()) group.shims.delete(shim);
+  }
+
+  /** Ends no shim; those that are being stopped are left to finish. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#idle.values()) clearTimeout(timer);
+    this.#idle.clear();
+    await Promise.allSettled(this.#stops);
+  }
+
+  #groupOf(key: SharingKey): Group {
+    const name = JSON.stringify([key.namespace, key.binary, key.cgroup]);
+    const known = this.#groups.get(name);
+    if (known !== undefined) return known;
+    const group: Group = { shims: new Set(), starting: new Set() };
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  #withRoom(group: Group): Shim | undefined {
+    let best: Shim | undefined;
+    for (const shim of group.shims) {
+      if (shim.state.kind !== 'live' || shim.overdue > 0 || !this.#takesMore(shim)) continue;
+      if (this.#load(shim) >= this.#options.config.tasksPerShim) continue;
+      if (best === undefined || this.#load(shim) < this.#load(best)) best = shim;
+    }
+    return best;
+  }
+
+  #load(shim: Shim): number {
+    return shim.tasks.size + (this.#claims.get(shim) ?? 0);
+  }
+
+  #takesMore(shim: Shim): boolean {
+    const placed = [...this.#groups.values()].some((group) => group.shims.has(shim));
+    return placed && shim.lifetimeTasks < this.#options.config.maxTasksPerShimLife;
+  }
+
+  #claim(shim: Shim): Place {
+    clearTimeout(this.#idle.get(shim));
+    this.#idle.delete(shim);
+    this.#claims.set(shim, (this.#claims.get(shim) ?? 0) + 1);
+    shim.lifetimeTasks += 1;
+    let released = false;
+    return {
+      shim,
+      release: () => {
+        if (released) return;
+        released = true;
+        const left = (this.#claims.get(shim) ?? 1) - 1;
+        if (left === 0) this.#claims.delete(shim);
+        else this.#claims.set(shim, left);
+        this.settle(shim);
+      },
+    };
+  }
+
+  async #start(key: SharingKey, group: Group): Promise<Shim> {
+    const { directories, deadlines, registry, logger } = this.#options;
+    const slot = this.#options.chooseSlot();
+    const id = newShimId();
+    const shim = new Shim({
+      namespace: key.namespace,
+      id,
+      mode: 'shared',
+      binary: key.binary,
+      bundle: sharedShimBundle(directories, key.namespace, id),
+      slot,
+      state: { kind: 'starting' },
+      logger,
+    });
+    registry.addShim(shim);
+    try {
+      const info = await slot.run({
+        kind: 'start-shim',
+        deadline: deadlineIn(deadlines.start),
+        namespace: key.namespace,
+        start: { shim: id, binary: key.binary, ...(key.options === undefined ? {} : { options: key.options }) },
+      });
+      group.shims.add(shim);
+      shim.set({ kind: 'live', info });
+      return shim;
+    } catch (error) {
+      const failure = TaskError.from(error);
+      shim.set({ kind: 'gone', reason: failure.message });
+      registry.removeShim(shim);
+      // A thread that was lost in the middle may have left a running shim and its directory.
+      if (hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) {
+        const stop = this.#removeHalfStarted(shim).finally(() => this.#stops.delete(stop));
+        this.#stops.add(stop);
+      }
+      throw failure;
+    }
+  }
+
+  async #removeHalfStarted(shim: Shim): Promise<void> {
+    const { deadlines, logger } = this.#options;
+    const { namespace, id, bundle, slot } = shim;
+    try {
+      const budget = () => deadlineIn(deadlines.load + deadlines.cleanup);
+      const reply = await slot.run({ kind: 'adopt-shim', deadline: budget(), namespace, shim: id, mode: 'shared', bundle, tasks: [] });
+      if (reply.shim !== undefined) await slot.run({ kind: 'stop-shim', deadline: budget(), namespace, shim: id });
+    } catch (error) {
+      // Left for the next start of the daemon, which adopts it and finds it empty.
+      logger.warn('half-started shim not removed', { namespace, shim: id, error: TaskError.from(error).message });
+    }
+  }
+
+  /** Ends an empty shim. One that got a task meanwhile, or will not end, stays. */
+  async #stop(shim: Shim): Promise<void> {
+    const { state } = shim;
+    if (this.#closed || this.#load(shim) > 0 || state.kind !== 'live') return;
+    const { deadlines, logger, registry } = this.#options;
+    const { info } = state;
+    shim.set({ kind: 'stopping' });
+    try {
+      const deadline = deadlineIn(deadlines.shutdown + deadlines.cleanup);
+      await shim.slot.run({ kind: 'stop-shim', deadline, namespace: shim.namespace, shim: shim.id });
+      shim.set({ kind: 'gone', reason: 'it was stopped' });
+      this.forget(shim);
+      registry.removeShim(shim);
+    } catch (error) {
+      logger.warn('empty shim not stopped', { namespace: shim.namespace, shim: shim.id, error: TaskError.from(error).message });
+      // `stopping` ended meanwhile where the shim or its thread was lost; then others say what becomes of it.
+      const now: ShimState = shim.state;
+      if (now.kind === 'stopping') shim.set({ kind: 'live', info });
+    }
+  }
+}
+
+/** Never the id of an earlier shim: `start` on a live socket answers the old one. */
+function newShimId(): ShimId {
+  return parseShimId(`shared-${randomBytes(8).toString('hex')}`);
+}

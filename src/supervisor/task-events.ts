@@ -1,0 +1,114 @@
+import {
+  type Envelope,
+  type TopicEvent,
+  taskCheckpointedEvent,
+  taskCreateEvent,
+  taskDeleteEvent,
+  taskExecAddedEvent,
+  taskExecStartedEvent,
+  taskExitEvent,
+  taskOomEvent,
+  taskPausedEvent,
+  taskResumedEvent,
+  taskStartEvent,
+} from '../events/index.ts';
+import { TaskError } from '../shared/errors/index.ts';
+import type { TaskRef } from '../shared/identifiers.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import type { Exit, Mount } from '../shared/messages/index.ts';
+import { timestampNow } from '../shared/wire/timestamp.ts';
+import { type EventSink, RecoveredEvents } from './recovered-events.ts';
+import type { Task } from './task.ts';
+import type { TaskProcess } from './task-process.ts';
+
+/**
+ * The events of tasks, made here and not by shims: their order per process is that of these calls, and each happens
+ * once. No call throws or waits.
+ */
+export class TaskEvents {
+  readonly #sink: EventSink;
+  readonly #logger: Logger;
+  readonly #recovered: RecoveredEvents;
+  /** True while the daemon starts: what is found then happened before anybody could listen. */
+  recovering = false;
+
+  constructor(sink: EventSink, logger: Logger) {
+    this.#sink = sink;
+    this.#logger = logger;
+    this.#recovered = new RecoveredEvents(sink);
+  }
+
+  created(task: Task, request: { readonly rootfs: readonly Mount[]; readonly checkpoint: string }): void {
+    const { bundle, init } = task;
+    this.#publish(
+      task.ref,
+      taskCreateEvent({ containerId: task.ref.task, bundle, io: init.stdio, pid: init.pid, ...request }),
+    );
+  }
+
+  started(process: TaskProcess, pid: number): void {
+    const { task, exec } = process.ref;
+    const event =
+      exec === undefined
+        ? taskStartEvent({ containerId: task, pid })
+        : taskExecStartedEvent({ containerId: task, execId: exec, pid });
+    this.#publish(process.ref, event);
+  }
+
+  exited(process: TaskProcess, exit: Exit): void {
+    this.#publish(process.ref, taskExitEvent({ ...this.#exitFields(process, exit), id: process.ref.exec ?? process.ref.task }));
+  }
+
+  /** Of an init; the delete of an exec has no event. */
+  deleted(task: Task, exit: Exit): void {
+    this.#publish(task.ref, taskDeleteEvent({ ...this.#exitFields(task.init, exit), id: '' }));
+  }
+
+  execAdded(process: TaskProcess): void {
+    this.#publish(process.ref, taskExecAddedEvent({ containerId: process.ref.task, execId: process.ref.exec ?? '' }));
+  }
+
+  paused(ref: TaskRef): void {
+    this.#publish(ref, taskPausedEvent({ containerId: ref.task }));
+  }
+
+  resumed(ref: TaskRef): void {
+    this.#publish(ref, taskResumedEvent({ containerId: ref.task }));
+  }
+
+  checkpointed(ref: TaskRef, path: string): void {
+    this.#publish(ref, taskCheckpointedEvent({ containerId: ref.task, checkpoint: path }));
+  }
+
+  oom(ref: TaskRef): void {
+    this.#publish(ref, taskOomEvent({ containerId: ref.task }));
+  }
+
+  /** Passes on an event of somebody else. */
+  pass(envelope: Envelope): void {
+    try {
+      this.#sink.publish(envelope);
+    } catch (error) {
+      this.#logger.warn('event refused', { topic: envelope.topic, namespace: envelope.namespace, error: TaskError.from(error).message });
+    }
+  }
+
+  /** Drops what is kept of an earlier life of this id. */
+  forget(ref: TaskRef): void {
+    this.#recovered.drop(ref);
+  }
+
+  close(): void {
+    this.#recovered.close();
+  }
+
+  #exitFields(process: TaskProcess, exit: Exit) {
+    return { containerId: process.ref.task, pid: exit.pid, exitStatus: exit.status, exitedAt: exit.exitedAt };
+  }
+
+  #publish(ref: TaskRef, { topic, event }: TopicEvent): void {
+    const envelope: Envelope = { timestamp: timestampNow(), namespace: ref.namespace, topic, event };
+    if (this.recovering) this.#recovered.add(ref, envelope);
+    else this.pass(envelope);
+  }
+}

@@ -1,0 +1,49 @@
+import type { ExecId, TaskRef } from '../shared/identifiers.ts';
+import type { Shim } from './shim.ts';
+import type { SpecFacts } from './spec-facts.ts';
+import type { TaskProcess } from './task-process.ts';
+
+/** One task: its init, its execs, and the shim that has it. */
+export class Task {
+  readonly ref: TaskRef;
+  /** As the client wrote it. */
+  readonly runtime: string;
+  readonly bundle: string;
+  readonly facts: SpecFacts;
+  readonly init: TaskProcess;
+  readonly execs = new Map<ExecId, TaskProcess>();
+  /** Undefined once the shim is gone and what it left is removed: only its exits are left. */
+  shim: Shim | undefined;
+
+  constructor(options: {
+    readonly ref: TaskRef;
+    readonly runtime: string;
+    readonly bundle: string;
+    readonly facts: SpecFacts;
+    readonly init: TaskProcess;
+    readonly shim: Shim | undefined;
+  }) {
+    this.ref = options.ref;
+    this.runtime = options.runtime;
+    this.bundle = options.bundle;
+    this.facts = options.facts;
+    this.init = options.init;
+    this.shim = options.shim;
+    this.shim?.tasks.add(this);
+  }
+
+  process(exec: ExecId | undefined): TaskProcess | undefined {
+    return exec === undefined ? this.init : this.execs.get(exec);
+  }
+
+  /** Init first. */
+  processes(): TaskProcess[] {
+    return [this.init, ...this.execs.values()];
+  }
+
+  /** Takes the task out of its shim's list. */
+  leaveShim(): void {
+    this.shim?.tasks.delete(this);
+    this.shim = undefined;
+  }
+}
