@@ -4,11 +4,12 @@
 const args = process.argv.slice(2);
 
 async function main(): Promise<number> {
-  if (args[0] === 'serve') {
+  const helpOfServe = args[0] === 'help' && args[1] === 'serve';
+  if (args[0] === 'serve' || helpOfServe) {
     const { keepHeapLean } = await import('./daemon/lifecycle/lean-heap.ts');
     keepHeapLean();
     const { runServe } = await import('./daemon/serve-command.ts');
-    return runServe(args.slice(1));
+    return runServe(helpOfServe ? ['--help'] : args.slice(1));
   }
   if (args.includes('publish')) {
     const { isPublishCall, runPublish } = await import('./daemon/publish.ts');
