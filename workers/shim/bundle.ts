@@ -71,10 +71,11 @@ export async function prepareTaskBundle(
       await chmod(bundle, 0o710);
     }
     await makeDirectory(path.join(bundle, bundleFiles.rootfs), 0o711);
+    // Before there is such a directory: whoever finds the bundle half made finds all of it.
+    await symlink(work, path.join(bundle, bundleFiles.work));
     // One is left where a reboot took the state directory; it belonged to an earlier task of this name.
     await removeTree(work, Date.now());
     await makeDirectory(work, 0o711);
-    await symlink(work, path.join(bundle, bundleFiles.work));
     await writeFileWhole(path.join(bundle, bundleFiles.config), spec, 0o644);
     await touch(path.join(bundle, bundleFiles.log));
     await touch(path.join(bundle, 'runtime'));
@@ -153,13 +154,14 @@ async function removeTree(directory: string, deadline: number): Promise<void> {
 export async function removeBundle(bundle: string, directories: Directories, deadline: number): Promise<void> {
   await unmountBelow(bundle, deadline);
   const work = await readlink(path.join(bundle, bundleFiles.work)).catch(() => undefined);
-  await removeTree(bundle, deadline);
-  // The link is only followed to where this daemon would have made the directory.
-  if (work === undefined || !path.resolve(work).startsWith(`${directories.root}${path.sep}`)) return;
-  if ((await mountsBelow(work)).length > 0) {
-    throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
+  // The link is only followed to where this daemon would have made the directory; the bundle, which has the link, goes last.
+  if (work !== undefined && path.resolve(work).startsWith(`${directories.root}${path.sep}`)) {
+    if ((await mountsBelow(work)).length > 0) {
+      throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
+    }
+    await removeTree(work, deadline);
   }
-  await removeTree(work, deadline);
+  await removeTree(bundle, deadline);
 }
 
 /** Removes what an earlier thread or daemon left half removed. */

@@ -284,7 +284,7 @@ describe.each(combinations)('$title: a worker thread', ({ generation, placement 
 
   test('leaves a usable task or nothing where the thread dies in the middle of a create', async () => {
     if (placement === 'shared') await choose(newTask());
-    for (const milliseconds of [5, 25, 45, 70]) {
+    for (const milliseconds of [2, 6, 12, 20, 30, 45, 60, 80]) {
       const ref = newTask();
       const half = create(ref, ['/bin/sleep', '1000']).catch(() => undefined);
       await delay(milliseconds);
