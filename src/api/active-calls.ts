@@ -47,7 +47,10 @@ export class ActiveCalls {
     return {
       signal: controller.signal,
       aborted,
-      cancel: () => entry.abort(new TaskError('CANCELLED', 'the client gave up: context canceled')),
+      cancel: () => {
+        // grpc-js says so of answered calls too.
+        if (this.#entries.has(entry)) entry.abort(new TaskError('CANCELLED', 'the client gave up: context canceled'));
+      },
       leave: () => {
         this.#entries.delete(entry);
         if (this.#entries.size === 0) this.#onEmpty?.();
