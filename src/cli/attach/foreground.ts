@@ -1,4 +1,4 @@
-import { hasCode } from '../../shared/errors/index.ts';
+import { hasCode, isErrnoException } from '../../shared/errors/index.ts';
 import { tasksDefinition } from '../../shared/grpc/index.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { type ProcessExit, type ProcessName, waitForExit } from '../client/wait-for-exit.ts';
@@ -26,7 +26,9 @@ export class Foreground {
   readonly #name: ProcessName;
   readonly #terminal: Terminal | undefined;
   readonly #abandoned = new AbortController();
-  readonly #undo: (() => void)[] = [];
+  readonly #releaseSignals: () => void;
+  /** Undoes what was done to our terminal. */
+  readonly #terminalUndo: (() => void)[] = [];
   #running = false;
   #reachable = true;
   #outputGone = false;
@@ -39,7 +41,7 @@ export class Foreground {
     this.#daemon = daemon;
     this.#name = name;
     this.#terminal = terminal;
-    this.#undo.push(onForwardedSignal((signal) => this.#caught(signal)));
+    this.#releaseSignals = onForwardedSignal((signal) => this.#caught(signal));
   }
 
   /** Aborted when the user gives up; every call before the process runs takes it. */
@@ -47,8 +49,12 @@ export class Foreground {
     return this.#abandoned.signal;
   }
 
-  /** For `StdioRequest.onOutputGone`: as a local program that writes into a closed pipe, the process ends by it. */
-  outputGone(): void {
+  /** For `StdioRequest`: as a local program that writes into a pipe without reader, the process ends by it. */
+  outputFailed(error: unknown): void {
+    if (!isErrnoException(error) || error.code !== 'EPIPE') {
+      this.#context.warn(`cannot write the program's output, the rest of it is dropped: ${oneLine(error)}`);
+      return;
+    }
     if (this.#outputGone) return;
     this.#outputGone = true;
     if (this.#running) this.#send(sigkill);
@@ -61,11 +67,13 @@ export class Foreground {
     this.#running = true;
     if (this.#outputGone) this.#send(sigkill);
     if (this.#terminal) {
-      this.#undo.push(this.#terminal.raw());
-      this.#undo.push(this.#terminal.onResize(() => void this.#resize()));
+      this.#terminalUndo.push(this.#terminal.raw());
+      this.#terminalUndo.push(this.#terminal.onResize(() => void this.#resize()));
     }
     const input = this.#passInput(stdio);
     const exit = await this.#wait();
+    // Before our input is let go: a stream that is closed cannot change its terminal's mode any more.
+    this.#releaseTerminal();
     await stdio.drained();
     await input;
     return this.#outputGone && exit.status === 128 + sigkill ? 128 + sigpipe : exit.status;
@@ -73,7 +81,12 @@ export class Foreground {
 
   /** Gives signals and the terminal back; idempotent. */
   close(): void {
-    for (const undo of this.#undo.splice(0).toReversed()) undo();
+    this.#releaseTerminal();
+    this.#releaseSignals();
+  }
+
+  #releaseTerminal(): void {
+    for (const undo of this.#terminalUndo.splice(0)) undo();
   }
 
   async #passInput(stdio: ForegroundStdio): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { isErrnoException } from '../../shared/errors/index.ts';
 import type { Stdio } from '../../shared/messages/index.ts';
 import { FifoDirectory } from './fifo-directory.ts';
 import { InputPump } from './input-pump.ts';
@@ -11,8 +10,8 @@ export interface StdioRequest {
   readonly input: boolean;
   /** Where the output goes instead of to us: a `file://` URI. */
   readonly log?: string | undefined;
-  /** Told once where our own output takes no more, because its reader is gone. */
-  readonly onOutputGone: () => void;
+  /** Told where our own output takes no more (EPIPE, ENOSPC); the rest of it is dropped. */
+  readonly onOutputFailed: (error: unknown) => void;
 }
 
 /** The stdio of a process that nobody attends: to a log, or nowhere. */
@@ -48,12 +47,9 @@ export class ForegroundStdio {
   static async open(request: StdioRequest): Promise<ForegroundStdio> {
     const directory = await FifoDirectory.make();
     const outputs: OutputPump[] = [];
-    const failed = (error: unknown) => {
-      if (isErrnoException(error) && error.code === 'EPIPE') request.onOutputGone();
-    };
     const output = (name: string, descriptor: number): string => {
       const fifo = directory.add(name);
-      outputs.push(new OutputPump(fifo, descriptor, failed));
+      outputs.push(new OutputPump(fifo, descriptor, request.onOutputFailed));
       return fifo;
     };
     try {

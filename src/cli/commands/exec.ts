@@ -90,7 +90,7 @@ async function execInForeground(
     stdio = await ForegroundStdio.open({
       terminal: how.terminal !== undefined,
       input: how.input,
-      onOutputGone: () => foreground.outputGone(),
+      onOutputFailed: (error) => foreground.outputFailed(error),
     });
     const { paths } = stdio;
     await asStart(foreground.signal, () => add(daemon, name, process, paths, foreground.signal));

@@ -10,7 +10,7 @@ import { defineCommand } from '../command.ts';
 import {
   createContainerAndTask,
   type NewContainer,
-  removeContainerAndTask,
+  removeEndedContainer,
   removeQuietly,
 } from '../container/new-container.ts';
 import { specFor } from '../container/run-spec.ts';
@@ -138,7 +138,7 @@ async function runInForeground(
       terminal: wantsTerminal,
       input: how.input,
       log: how.log,
-      onOutputGone: () => foreground.outputGone(),
+      onOutputFailed: (error) => foreground.outputFailed(error),
     });
     const { paths } = stdio;
     await asStart(foreground.signal, () => createContainerAndTask(daemon, container, paths, foreground.signal));
@@ -154,7 +154,7 @@ async function runInForeground(
 /** The status is known by now and is what counts: that removing failed is said, and nothing more. */
 async function remove(context: Context, daemon: Daemon, { namespace, id }: NewContainer): Promise<void> {
   try {
-    await removeContainerAndTask(daemon, namespace, id);
+    await removeEndedContainer(daemon, namespace, id);
   } catch (error) {
     context.warn(`cannot remove ${id}: ${oneLine(error)}; try 'shimd rm -f ${id}'`);
   }

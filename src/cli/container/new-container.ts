@@ -61,11 +61,23 @@ export async function createContainerAndTask(
   }
 }
 
+/** Removes a task that has ended, and the container; that they are gone is success. */
+export async function removeEndedContainer(daemon: Daemon, namespace: Namespace, id: string): Promise<void> {
+  await whileUnavailable(removeBudget, () =>
+    unlessNotFound(daemon.call(tasksDefinition.delete, namespace, { containerId: id })),
+  );
+  await removeContainer(daemon, namespace, id);
+}
+
 /** Ends and removes the task and the container, whatever state they are in; that they are gone is success. */
 export async function removeContainerAndTask(daemon: Daemon, namespace: Namespace, id: string): Promise<void> {
   await whileUnavailable(removeBudget, () =>
     unlessNotFound(daemon.call(adminDefinition.deleteTask, namespace, { containerId: id, force: true })),
   );
+  await removeContainer(daemon, namespace, id);
+}
+
+async function removeContainer(daemon: Daemon, namespace: Namespace, id: string): Promise<void> {
   await whileUnavailable(removeBudget, () =>
     unlessNotFound(daemon.call(containersDefinition.delete, namespace, { id })),
   );
