@@ -155,7 +155,7 @@ export async function removeBundle(bundle: string, directories: Directories, dea
   await unmountBelow(bundle, deadline);
   const work = await readlink(path.join(bundle, bundleFiles.work)).catch(() => undefined);
   // The link is only followed to where this daemon would have made the directory; the bundle, which has the link, goes last.
-  if (work !== undefined && path.resolve(work).startsWith(`${directories.root}${path.sep}`)) {
+  if (work !== undefined && path.resolve(work).startsWith(`${path.resolve(directories.root)}${path.sep}`)) {
     if ((await mountsBelow(work)).length > 0) {
       throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
     }

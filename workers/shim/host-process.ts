@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -19,9 +19,9 @@ async function readOr<T>(promise: Promise<T>): Promise<T | undefined> {
 
 /** The fields of /proc/PID/stat from the state on, which is the third. */
 async function statFields(pid: number): Promise<string[] | undefined> {
-  const stat = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
+  const text = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
   // The name in parentheses may hold spaces and parentheses: count from its end.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
 /** Identifies a process by pid; undefined where there is none, or a zombie only. */
@@ -58,9 +58,10 @@ export async function untilGone(target: HostProcess, deadline: number): Promise<
   }
 }
 
-/** Directory that a process works in; a shim's is the bundle that it was started for. */
-export async function workingDirectory(pid: number): Promise<string | undefined> {
-  return readOr(readlink(`/proc/${pid}/cwd`));
+/** True where a process works in a directory, by whatever name; a shim does in the bundle that it was started for. */
+export async function worksIn(pid: number, directory: string): Promise<boolean> {
+  const [at, wanted] = await Promise.all([readOr(stat(`/proc/${pid}/cwd`)), readOr(stat(directory))]);
+  return at !== undefined && wanted !== undefined && at.ino === wanted.ino && at.dev === wanted.dev;
 }
 
 /** Arguments of a process; empty where it is gone. */
@@ -109,7 +110,7 @@ export async function processesOf(binary: string, directory: string): Promise<Ho
   const pids = await allPids();
   const found = await Promise.all(
     pids.map(async (pid) => {
-      if ((await workingDirectory(pid)) !== directory) return undefined;
+      if (!(await worksIn(pid, directory))) return undefined;
       return isShim(await commandLine(pid), binary) ? identifyProcess(pid) : undefined;
     }),
   );

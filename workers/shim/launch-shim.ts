@@ -13,7 +13,7 @@ import { writeBootstrap, writeShimBinaryPath } from './bootstrap-file.ts';
 import { dialShim, type ShimConnection } from './connection.ts';
 import { encodeAny } from './encode-any.ts';
 import { endStrayShims } from './end-shim.ts';
-import { type HostProcess, identifyProcess, processesOf, workingDirectory } from './host-process.ts';
+import { type HostProcess, identifyProcess, processesOf, worksIn } from './host-process.ts';
 import { watchConnection } from './lost-shim.ts';
 import { Shim } from './shim.ts';
 import { writeFileWhole } from './write-file.ts';
@@ -149,7 +149,7 @@ export async function registerShim(
 async function askProcess(shim: Shim, deadline: number): Promise<HostProcess | undefined> {
   try {
     const { shimPid } = await shim.client.call((api) => api.connect, { id: shim.ref.shim }, { deadline });
-    return (await workingDirectory(shimPid)) === shim.bundle ? await identifyProcess(shimPid) : undefined;
+    return (await worksIn(shimPid, shim.bundle)) ? await identifyProcess(shimPid) : undefined;
   } catch (error) {
     if (hasCode(error, 'UNAVAILABLE')) throw error;
     // It does not tell, or not in time; there is one process that works there.

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { failedPrecondition } from '../../src/shared/errors/index.ts';
+import { failedPrecondition, isErrnoException } from '../../src/shared/errors/index.ts';
 import { remaining } from '../../src/shared/util/deadline.ts';
 
 export interface MountEntry {
@@ -28,8 +28,15 @@ export async function readMounts(): Promise<MountEntry[]> {
   return parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
-/** Mount points at or below a directory, last mounted first. */
-export async function mountsBelow(directory: string): Promise<string[]> {
+/** Mount points at or below a directory, last mounted first. The table has no symbolic links, the name given may. */
+export async function mountsBelow(name: string): Promise<string[]> {
+  let directory: string;
+  try {
+    directory = await realpath(name);
+  } catch (error) {
+    if (isErrnoException(error) && error.code === 'ENOENT') return [];
+    throw error;
+  }
   const entries = await readMounts();
   return entries
     .map((entry) => entry.mountPoint)

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -112,12 +112,14 @@ export class TestHost {
 
   private constructor(directory: string, events: TtrpcServer) {
     this.directory = directory;
-    this.directories = { root: path.join(directory, 'root'), state: path.join(directory, 'state') };
+    // By another name than the kernel's: nothing may depend on which one is used.
+    this.directories = { root: path.join(directory, 'via/root'), state: path.join(directory, 'via/state') };
     this.#events = events;
   }
 
   static async open(): Promise<TestHost> {
     const directory = makeDirectory();
+    await symlink('.', path.join(directory, 'via'));
     const events = new TtrpcServer({ services: {} });
     await events.listen(path.join(directory, 'events.sock'));
     return new TestHost(directory, events);
