@@ -27,13 +27,12 @@ function execError(command: string, problem: string): TaskError {
   return new TaskError('UNKNOWN', `exec: ${JSON.stringify(command)}: ${problem}`);
 }
 
+/** Where shells look when the environment says nothing. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 function searchPath(environment: readonly string[]): string[] {
   const entry = environment.findLast((variable) => variable.startsWith('PATH='));
-  if (entry === undefined) return [];
-  return entry
-    .slice('PATH='.length)
-    .split(':')
-    .map((directory) => directory || '.');
+  return (entry?.slice('PATH='.length) ?? defaultPath).split(':').map((directory) => directory || '.');
 }
 
 function problemWith(file: string): string | undefined {

@@ -50,8 +50,8 @@ export async function start(commandLine: CommandLine): Promise<Uint8Array> {
   }
 }
 
-/** V8's young generation is kept small: a shim holds little and lives long, and there may be many. */
-const serveFlags = ['--max-semi-space-size=1', '--v8-pool-size=1'];
+/** The heap is kept small from the start: a shim holds little and lives long, and there may be many. */
+const serveFlags = ['--max-semi-space-size=1', '--initial-old-space-size=8', '--optimize-for-size', '--v8-pool-size=1'];
 
 function serveArguments(commandLine: CommandLine): string[] {
   const { namespace, id, address, socket, bundle, debug } = commandLine;

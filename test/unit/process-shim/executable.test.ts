@@ -24,6 +24,7 @@ it('searches the PATH of the environment that is given', () => {
   expect(find('program', ['PATH=/nowhere', `PATH=${directory}/bin`])).toBe(`${directory}/bin/program`);
   expect(() => find('program', ['PATH=/nowhere'])).toThrow('exec: "program": executable file not found in $PATH');
   expect(() => find('program', [])).toThrow('executable file not found in $PATH');
+  expect(find('sh', [])).toMatch(/\/bin\/sh$/);
 });
 
 it('takes a name with a slash from the working directory', () => {
