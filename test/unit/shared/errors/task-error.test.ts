@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { codeOfNumber, decodeError, encodeError, numberOfCode, TaskError } from '../../../../src/shared/errors/index.ts';
+import {
+  codeOfNumber,
+  decodeError,
+  encodeError,
+  numberOfCode,
+  TaskError,
+} from '../../../../src/shared/errors/index.ts';
 
 test('a system error takes the code of its errno', () => {
   const error = Object.assign(new Error('connect ECONNREFUSED /run/x'), { code: 'ECONNREFUSED' });
