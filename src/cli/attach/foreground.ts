@@ -62,9 +62,10 @@ export class Foreground {
 
   /** Starts the created process with `start`, and resolves with its status when it has ended and all output is out. */
   async run(stdio: ForegroundStdio, start: () => Promise<unknown>): Promise<number> {
-    await this.#resize();
     await start();
     this.#running = true;
+    // The size that the spec says was read a moment ago, and not every runtime heeds it.
+    await this.#resize();
     if (this.#outputGone) this.#send(sigkill);
     if (this.#terminal) {
       this.#terminalUndo.push(this.#terminal.raw());

@@ -17,19 +17,25 @@ export interface Terminal {
 
 const usualSize: TerminalSize = { width: 80, height: 24 };
 
+/** The size of the terminal that our output goes to; undefined where it is none, or one that does not tell. */
+export function terminalSize(): TerminalSize | undefined {
+  const [width, height] = process.stdout.isTTY ? process.stdout.getWindowSize() : [0, 0];
+  return width > 0 && height > 0 ? { width, height } : undefined;
+}
+
+function currentSize(): TerminalSize {
+  return terminalSize() ?? usualSize;
+}
+
 /** Throws UsageError where standard input is not a terminal. */
 export function openTerminal(): Terminal {
-  const { stdin, stdout } = process;
+  const { stdin } = process;
   if (!stdin.isTTY) {
     throw new UsageError('--tty: standard input is not a terminal; leave --tty out to use pipes');
   }
-  const size = (): TerminalSize => {
-    const [width, height] = stdout.isTTY ? stdout.getWindowSize() : [0, 0];
-    return width > 0 && height > 0 ? { width, height } : usualSize;
-  };
   return {
     get size() {
-      return size();
+      return currentSize();
     },
     raw() {
       const restore = () => {
@@ -42,7 +48,7 @@ export function openTerminal(): Terminal {
       return restore;
     },
     onResize(listener) {
-      const changed = () => listener(size());
+      const changed = () => listener(currentSize());
       process.on('SIGWINCH', changed);
       return () => process.off('SIGWINCH', changed);
     },

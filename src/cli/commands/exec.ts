@@ -66,7 +66,14 @@ export const exec = defineCommand({
     };
     const container = await specOf(daemon, name);
     const user = options.user === undefined ? undefined : await resolveUser(options.user, container.root.path);
-    const process = execProcess(container.process, { args, env: options.env, cwd: options.cwd, user, terminal: tty });
+    const process = execProcess(container.process, {
+      args,
+      env: options.env,
+      cwd: options.cwd,
+      user,
+      terminal: tty,
+      consoleSize: terminal?.size,
+    });
     if (detach) {
       await asStart(undefined, () => add(daemon, name, process, unattendedStdio(undefined)));
       await asStart(undefined, () => start(daemon, name));

@@ -4,7 +4,7 @@ import { parseTaskId } from '../../shared/identifiers.ts';
 import { Foreground } from '../attach/foreground.ts';
 import { asStart } from '../attach/start-failure.ts';
 import { ForegroundStdio, unattendedStdio } from '../attach/stdio.ts';
-import { openTerminal } from '../attach/terminal.ts';
+import { openTerminal, terminalSize } from '../attach/terminal.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { defineCommand } from '../command.ts';
 import {
@@ -95,6 +95,7 @@ export const run = defineCommand({
       user: options.user,
       terminal: options.tty || detach ? options.tty : undefined,
       terminalPossible: process.stdin.isTTY && process.stdout.isTTY && options.log === undefined,
+      consoleSize: terminalSize(),
       network: options.net,
       readonlyRootfs: options.readOnly,
       limits: { memory: options.memory, cpus: options.cpus, pids: options.pids },

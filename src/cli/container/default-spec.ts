@@ -1,4 +1,4 @@
-import type { Mount, Spec, User } from './oci.ts';
+import type { ConsoleSize, Mount, Spec, User } from './oci.ts';
 
 /** `none`: a network of its own with nothing in it but `lo`, down. `host`: the host's. */
 export type Network = 'none' | 'host';
@@ -26,6 +26,8 @@ export interface SpecParameters {
   readonly cwd: string;
   readonly user: User;
   readonly terminal: boolean;
+  /** Of the terminal. */
+  readonly consoleSize?: ConsoleSize | undefined;
   readonly network: Network;
   readonly limits: Limits;
   /** Files of the host to bind read-only at the same path: with the host's network, what name resolution needs. */
@@ -116,6 +118,7 @@ export function defaultSpec(parameters: SpecParameters): Spec {
     ociVersion: '1.0.2',
     process: {
       terminal,
+      ...(terminal && parameters.consoleSize ? { consoleSize: parameters.consoleSize } : {}),
       user: parameters.user,
       args: [...parameters.args],
       env: mergeEnvironment(env, parameters.env),

@@ -1,5 +1,5 @@
 import { mergeEnvironment } from './default-spec.ts';
-import type { Process, User } from './oci.ts';
+import type { ConsoleSize, Process, User } from './oci.ts';
 
 export interface ExecRequest {
   readonly args: readonly string[];
@@ -7,6 +7,8 @@ export interface ExecRequest {
   readonly cwd: string | undefined;
   readonly user: User | undefined;
   readonly terminal: boolean;
+  /** Of the terminal. */
+  readonly consoleSize?: ConsoleSize | undefined;
 }
 
 /**
@@ -19,6 +21,7 @@ export function execProcess(init: Process, request: ExecRequest): Process {
   return {
     ...rest,
     terminal: request.terminal,
+    ...(request.consoleSize ? { consoleSize: request.consoleSize } : {}),
     args: [...request.args],
     env: mergeEnvironment(init.env ?? [], [...term, ...request.env]),
     cwd: request.cwd ?? init.cwd,

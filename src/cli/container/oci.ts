@@ -14,7 +14,7 @@ export interface Spec {
 
 export interface Process {
   terminal?: boolean;
-  consoleSize?: { height: number; width: number };
+  consoleSize?: ConsoleSize;
   user: User;
   args: string[];
   env?: string[];
@@ -23,6 +23,12 @@ export interface Process {
   noNewPrivileges?: boolean;
   oomScoreAdj?: number;
   [other: string]: unknown;
+}
+
+/** In characters. */
+export interface ConsoleSize {
+  readonly height: number;
+  readonly width: number;
 }
 
 export interface User {

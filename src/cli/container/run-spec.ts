@@ -9,7 +9,7 @@ import {
   type Network,
   resourcesOf,
 } from './default-spec.ts';
-import type { Spec } from './oci.ts';
+import type { ConsoleSize, Spec } from './oci.ts';
 import { resolveUser } from './user.ts';
 
 /** What the user asked for of a new container. */
@@ -24,6 +24,8 @@ export interface RunRequest {
   /** Undefined: as a bundle says, where there is a terminal to give. */
   readonly terminal: boolean | undefined;
   readonly terminalPossible: boolean;
+  /** Of our own terminal, for the container's. */
+  readonly consoleSize: ConsoleSize | undefined;
   readonly network: Network | undefined;
   readonly readonlyRootfs: boolean;
   readonly limits: Limits;
@@ -50,6 +52,7 @@ async function fromRootfs(request: RunRequest): Promise<Spec> {
     cwd: request.cwd ?? '/',
     user: request.user === undefined ? { uid: 0, gid: 0 } : await resolveUser(request.user, rootfs),
     terminal: request.terminal ?? false,
+    consoleSize: request.consoleSize,
     network,
     limits: request.limits,
     hostFiles: network === 'host' ? resolverFiles.filter((file) => existsSync(file)) : [],
@@ -65,16 +68,19 @@ async function fromBundle(request: RunRequest): Promise<Spec> {
   if (request.network !== undefined)
     throw new UsageError("--net goes with --rootfs; a bundle's config.json says its own");
   const readonlyRoot = request.readonlyRootfs ? { ...spec.root, readonly: true } : spec.root;
+  const { consoleSize: _, ...ownProcess } = process;
+  const terminal = request.terminal ?? (process.terminal === true && request.terminalPossible);
   return {
     ...spec,
     root: readonlyRoot,
     process: {
-      ...process,
+      ...ownProcess,
       args,
       env: mergeEnvironment(process.env ?? [], request.env),
       cwd: request.cwd ?? process.cwd,
       user: request.user === undefined ? process.user : await resolveUser(request.user, spec.root.path),
-      terminal: request.terminal ?? (process.terminal === true && request.terminalPossible),
+      terminal,
+      ...(terminal && request.consoleSize ? { consoleSize: request.consoleSize } : {}),
     },
     linux: {
       ...linux,

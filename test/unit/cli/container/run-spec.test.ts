@@ -23,6 +23,7 @@ const request = (changes: Partial<RunRequest>): RunRequest => ({
   user: undefined,
   terminal: undefined,
   terminalPossible: false,
+  consoleSize: undefined,
   network: undefined,
   readonlyRootfs: false,
   limits: {},
@@ -91,6 +92,14 @@ describe('a bundle', () => {
     expect(await terminalOf({ terminalPossible: false })).toBe(false);
     expect(await terminalOf({ terminal: false, terminalPossible: true })).toBe(false);
     expect(await terminalOf({ terminal: true })).toBe(true);
+  });
+
+  test('says the size of our terminal where it gets one, and never that of another', async () => {
+    const consoleSize = { width: 100, height: 30 };
+    writeConfig({ ...config, process: { ...config.process, consoleSize: { width: 1, height: 1 } } });
+    const sizeOf = async (terminal: boolean) => (await specFor(request({ terminal, consoleSize }))).process.consoleSize;
+    expect(await sizeOf(true)).toEqual(consoleSize);
+    expect(await sizeOf(false)).toBeUndefined();
   });
 
   test('gives way to the command line', async () => {
