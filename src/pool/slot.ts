@@ -97,7 +97,10 @@ export class Slot {
    * Throws what the thread answers; UNAVAILABLE when the thread is lost or the slot closed; RESOURCE_EXHAUSTED when it
    * has too many operations; DEADLINE_EXCEEDED when it is silent past the operation's deadline.
    */
-  async run<K extends OperationKind>(operation: OperationOf<K> & { readonly kind: K }, transfer?: Transfer): Promise<ReplyOf<K>> {
+  async run<K extends OperationKind>(
+    operation: OperationOf<K> & { readonly kind: K },
+    transfer?: Transfer,
+  ): Promise<ReplyOf<K>> {
     if (this.operations >= this.#maxOperations) {
       throw new TaskError(
         'RESOURCE_EXHAUSTED',
@@ -109,7 +112,11 @@ export class Slot {
     this.#pending.add(ended.reject);
     try {
       thread.run<K>(operation, transfer).then(ended.resolve, (error: unknown) => {
-        ended.reject(new TaskError('INTERNAL', `${operation.kind} in slot ${this.id}: ${TaskError.from(error).message}`, { cause: error }));
+        ended.reject(
+          new TaskError('INTERNAL', `${operation.kind} in slot ${this.id}: ${TaskError.from(error).message}`, {
+            cause: error,
+          }),
+        );
       });
       // The thread keeps the deadline itself; this ends the wait where the thread hangs.
       const outcome = await until(ended.promise, {
@@ -172,7 +179,10 @@ export class Slot {
     const died = deferred<never>();
     this.#pending.add(died.reject);
     try {
-      const threadId = await Promise.race([thread.attach(this.#options.settings, deadlineIn(attachBudget)), died.promise]);
+      const threadId = await Promise.race([
+        thread.attach(this.#options.settings, deadlineIn(attachBudget)),
+        died.promise,
+      ]);
       if (this.#thread !== thread) throw unavailable('the thread was lost while it started');
       this.#set({ kind: 'ready', threadId });
       this.#served.resolve();
@@ -230,6 +240,10 @@ export class Slot {
     const from = this.#state.kind;
     this.#state = state;
     const level = state.kind === 'waiting' ? 'warn' : 'debug';
-    this.#logger[level]('slot state', { from, to: state.kind, ...(state.kind === 'waiting' ? { reason: state.reason, pause: state.pause } : {}) });
+    this.#logger[level]('slot state', {
+      from,
+      to: state.kind,
+      ...(state.kind === 'waiting' ? { reason: state.reason, pause: state.pause } : {}),
+    });
   }
 }

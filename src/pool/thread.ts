@@ -1,6 +1,13 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type { Operation, OperationKind, OperationOf, Outcome, Report, WorkerSettings } from '../shared/messages/index.ts';
+import type {
+  Operation,
+  OperationKind,
+  OperationOf,
+  Outcome,
+  Report,
+  WorkerSettings,
+} from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 
 /** Objects that go over to the thread instead of being copied. */

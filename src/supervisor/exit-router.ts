@@ -212,7 +212,14 @@ export class ExitRouter {
 
   #drop(ref: ProcessRef, exit: StoredExit, reason: string): void {
     const { namespace, task, exec } = ref;
-    this.#logger.debug('exit dropped', { namespace, task, ...(exec === undefined ? {} : { exec }), pid: exit.pid, source: exit.source, reason });
+    this.#logger.debug('exit dropped', {
+      namespace,
+      task,
+      ...(exec === undefined ? {} : { exec }),
+      pid: exit.pid,
+      source: exit.source,
+      reason,
+    });
   }
 }
 

@@ -70,7 +70,8 @@ export class Registry {
   }
 
   *tasks(namespace?: Namespace): Generator<Task> {
-    const maps = namespace === undefined ? this.#tasks.values() : [this.#tasks.get(namespace) ?? new Map<TaskId, Entry>()];
+    const maps =
+      namespace === undefined ? this.#tasks.values() : [this.#tasks.get(namespace) ?? new Map<TaskId, Entry>()];
     for (const map of maps) {
       for (const entry of map.values()) if (entry.kind === 'task') yield entry.task;
     }

@@ -15,7 +15,9 @@ export function checkExecSpec(spec: Any | undefined): asserts spec is Any {
   try {
     value = JSON.parse(Buffer.from(spec.value).toString('utf8'));
   } catch (error) {
-    throw invalidArgument(`cannot exec: the process spec is no valid JSON: ${error instanceof Error ? error.message : String(error)}: invalid argument`);
+    throw invalidArgument(
+      `cannot exec: the process spec is no valid JSON: ${error instanceof Error ? error.message : String(error)}: invalid argument`,
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument('cannot exec: the process spec is no JSON object: invalid argument');
@@ -62,7 +64,9 @@ export function checkStartable(process: TaskProcess): void {
     case 'starting':
       throw invalidArgument(`cannot start process ${name}: a start is under way: invalid argument`);
     case 'start-failed':
-      throw invalidArgument(`cannot start process ${name}: an earlier start failed, delete it and create it again: invalid argument`);
+      throw invalidArgument(
+        `cannot start process ${name}: an earlier start failed, delete it and create it again: invalid argument`,
+      );
     case 'stopped':
       throw invalidArgument(`cannot start a stopped process: ${name} has ended: invalid argument`);
     default:

@@ -48,7 +48,10 @@ export class RuntimeResolver {
   async #look(runtime: string): Promise<string> {
     if (path.isAbsolute(runtime)) {
       if (await isExecutable(runtime)) return runtime;
-      throw new TaskError('UNKNOWN', `runtime ${JSON.stringify(runtime)}: the shim is not installed: put an executable there, or ${rightForms}`);
+      throw new TaskError(
+        'UNKNOWN',
+        `runtime ${JSON.stringify(runtime)}: the shim is not installed: put an executable there, or ${rightForms}`,
+      );
     }
     const name = runtime.includes('/') ? undefined : binaryNameOf(runtime);
     if (name === undefined) {
@@ -62,7 +65,10 @@ export class RuntimeResolver {
       const program = fileURLToPath(embedded.program);
       if (await isExecutable(program)) return program;
     }
-    throw new TaskError('UNKNOWN', `runtime ${JSON.stringify(runtime)}: the shim ${name} is not installed: put it on PATH, or ${rightForms}`);
+    throw new TaskError(
+      'UNKNOWN',
+      `runtime ${JSON.stringify(runtime)}: the shim ${name} is not installed: put it on PATH, or ${rightForms}`,
+    );
   }
 }
 

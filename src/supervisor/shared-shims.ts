@@ -66,7 +66,10 @@ export class SharedShims {
    * A place in the least loaded shim of the key with room; where there is none, in one that is being started or, where
    * those are full too, in a new one. Throws what the start throws, DEADLINE_EXCEEDED, CANCELLED.
    */
-  async acquire(key: SharingKey, limit: { readonly deadline: number; readonly signal?: AbortSignal | undefined }): Promise<Place> {
+  async acquire(
+    key: SharingKey,
+    limit: { readonly deadline: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<Place> {
     const group = this.#groupOf(key);
     const shim = this.#withRoom(group);
     if (shim !== undefined) return this.#claim(shim);
@@ -212,7 +215,15 @@ export class SharedShims {
     const { namespace, id, bundle, slot } = shim;
     try {
       const budget = () => deadlineIn(deadlines.load + deadlines.cleanup);
-      const reply = await slot.run({ kind: 'adopt-shim', deadline: budget(), namespace, shim: id, mode: 'shared', bundle, tasks: [] });
+      const reply = await slot.run({
+        kind: 'adopt-shim',
+        deadline: budget(),
+        namespace,
+        shim: id,
+        mode: 'shared',
+        bundle,
+        tasks: [],
+      });
       if (reply.shim !== undefined) await slot.run({ kind: 'stop-shim', deadline: budget(), namespace, shim: id });
     } catch (error) {
       // Left for the next start of the daemon, which adopts it and finds it empty.
@@ -234,7 +245,11 @@ export class SharedShims {
       this.forget(shim);
       registry.removeShim(shim);
     } catch (error) {
-      logger.warn('empty shim not stopped', { namespace: shim.namespace, shim: shim.id, error: TaskError.from(error).message });
+      logger.warn('empty shim not stopped', {
+        namespace: shim.namespace,
+        shim: shim.id,
+        error: TaskError.from(error).message,
+      });
       // `stopping` ended meanwhile where the shim or its thread was lost; then others say what becomes of it.
       const now: ShimState = shim.state;
       if (now.kind === 'stopping') shim.set({ kind: 'live', info });

@@ -83,13 +83,21 @@ export class Shim {
     this.#state = state;
     if (state.kind === 'live') this.#lastInfo = state.info;
     const bad = state.kind === 'silent' || (state.kind === 'gone' && from !== 'stopping');
-    this.#logger[bad ? 'warn' : 'debug']('shim state', { from, to: state.kind, ...('reason' in state ? { reason: state.reason } : {}) });
+    this.#logger[bad ? 'warn' : 'debug']('shim state', {
+      from,
+      to: state.kind,
+      ...('reason' in state ? { reason: state.reason } : {}),
+    });
     if (state.kind === 'live') this.#usable.resolve();
     else if (state.kind === 'gone') this.#usable.reject(this.#goneError(state.reason));
   }
 
   /** Waits until calls can go to the shim. Throws UNAVAILABLE where it is gone, DEADLINE_EXCEEDED, CANCELLED. */
-  async usable(limit: { readonly deadline: number; readonly doing: string; readonly signal?: AbortSignal | undefined }): Promise<void> {
+  async usable(limit: {
+    readonly deadline: number;
+    readonly doing: string;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<void> {
     if (this.#state.kind === 'live') return;
     if (this.#state.kind === 'gone') throw this.#goneError(this.#state.reason);
     const waiter = this.#usable.add();

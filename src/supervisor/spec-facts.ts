@@ -46,7 +46,9 @@ function read(spec: Uint8Array): SpecFacts {
   }
   const root = objectOf(value);
   const annotations = objectOf(root['annotations']);
-  const group = groupAnnotations.map((name) => annotations[name]).find((text) => typeof text === 'string' && text !== '');
+  const group = groupAnnotations
+    .map((name) => annotations[name])
+    .find((text) => typeof text === 'string' && text !== '');
   return {
     hooks: Object.values(objectOf(root['hooks'])).some((hooks) => listOf(hooks).length > 0),
     ownsPidNamespace: listOf(objectOf(root['linux'])['namespaces'])

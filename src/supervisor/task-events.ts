@@ -56,7 +56,10 @@ export class TaskEvents {
   }
 
   exited(process: TaskProcess, exit: Exit): void {
-    this.#publish(process.ref, taskExitEvent({ ...this.#exitFields(process, exit), id: process.ref.exec ?? process.ref.task }));
+    this.#publish(
+      process.ref,
+      taskExitEvent({ ...this.#exitFields(process, exit), id: process.ref.exec ?? process.ref.task }),
+    );
   }
 
   /** Of an init; the delete of an exec has no event. */
@@ -89,7 +92,11 @@ export class TaskEvents {
     try {
       this.#sink.publish(envelope);
     } catch (error) {
-      this.#logger.warn('event refused', { topic: envelope.topic, namespace: envelope.namespace, error: TaskError.from(error).message });
+      this.#logger.warn('event refused', {
+        topic: envelope.topic,
+        namespace: envelope.namespace,
+        error: TaskError.from(error).message,
+      });
     }
   }
 

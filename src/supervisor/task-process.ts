@@ -38,6 +38,13 @@ export class TaskProcess {
     const from = this.#state.kind;
     this.#state = state;
     const { namespace, task, exec } = this.ref;
-    this.#logger.debug('process state', { namespace, task, ...(exec === undefined ? {} : { exec }), from, to: state.kind, pid: this.pid });
+    this.#logger.debug('process state', {
+      namespace,
+      task,
+      ...(exec === undefined ? {} : { exec }),
+      from,
+      to: state.kind,
+      pid: this.pid,
+    });
   }
 }

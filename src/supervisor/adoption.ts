@@ -1,0 +1,135 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, TaskError } from '../shared/errors/index.ts';
+import type { AdoptedTask, AdoptShimReply } from '../shared/messages/index.ts';
+import { deadlineIn } from '../shared/util/deadline.ts';
+import { timestampNow } from '../shared/wire/timestamp.ts';
+import type { Context } from './context.ts';
+import { isRunning } from './process-state.ts';
+import type { Shim } from './shim.ts';
+import { applySnapshot, leftShim, taskGone } from './snapshot.ts';
+import type { Task } from './task.ts';
+import { TaskProcess } from './task-process.ts';
+import type { TaskSlot } from './task-slot.ts';
+
+/** Adoptions under way in one slot at once: each costs the shim and the disk a little work. */
+const perSlot = 32;
+
+/** Has the slot of each shim take it over, with its tasks: after a daemon's start and after a lost thread alike. */
+export async function adoptAll(context: Context, shims: readonly Shim[]): Promise<void> {
+  const bySlot = new Map<TaskSlot, Shim[]>();
+  for (const shim of shims) bySlot.set(shim.slot, [...(bySlot.get(shim.slot) ?? []), shim]);
+  await Promise.all(
+    [...bySlot.values()].map(async (queue) => {
+      const next = async (): Promise<void> => {
+        for (let shim = queue.shift(); shim !== undefined; shim = queue.shift()) await adopt(context, shim);
+      };
+      await Promise.all(Array.from({ length: Math.min(perSlot, queue.length) }, next));
+    }),
+  );
+}
+
+/** Never throws: a shim that cannot be adopted now is tried again in the background, and harms no other. */
+export async function adopt(context: Context, shim: Shim): Promise<void> {
+  if (await tryAdopt(context, shim)) return;
+  context.background.run('shim not adopted', async () => {
+    const { signal } = context.background;
+    for (let pause = 1000; ; pause = Math.min(pause * 2, 60_000)) {
+      await delay(pause, undefined, { signal });
+      // A lost thread makes it `adopting`, and has its own try coming.
+      if (shim.state.kind !== 'silent' || (await tryAdopt(context, shim))) return;
+    }
+  });
+}
+
+/** False where the shim was silent. */
+async function tryAdopt(context: Context, shim: Shim): Promise<boolean> {
+  const { deadlines, logger } = context;
+  const { namespace, id, mode, bundle, slot } = shim;
+  const creating = [...shim.creating].map((task) => ({ namespace, task }));
+  const tasks = [...[...shim.tasks].map((task) => task.ref), ...creating];
+  // Beside the load itself, the worker cleans up what is left of each task of a dead shim.
+  const deadline = deadlineIn(deadlines.load + deadlines.cleanup * (1 + tasks.length));
+  try {
+    const reply = await slot.run({ kind: 'adopt-shim', deadline, namespace, shim: id, mode, bundle, tasks });
+    return applyReply(context, shim, reply);
+  } catch (error) {
+    const reason = TaskError.from(error).message;
+    // A lost thread: the next one adopts it again.
+    if (shim.state.kind === 'adopting' && slot.state.kind !== 'ready' && hasCode(error, 'UNAVAILABLE')) return true;
+    logger.warn('shim not adopted', { namespace, shim: id, slot: slot.id, error: reason });
+    if (shim.state.kind !== 'gone') shim.set({ kind: 'silent', reason });
+    return false;
+  }
+}
+
+function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolean {
+  const known = [...shim.tasks];
+  const silent = reply.tasks.find((task) => task.kind === 'silent');
+  // The tasks first: whoever waits for the shim finds them as they are.
+  for (const adopted of reply.tasks) {
+    const task = known.find((candidate) => candidate.ref.task === adopted.task);
+    if (task !== undefined) applyTask(context, task, adopted);
+    else if (adopted.kind === 'live' && !shim.creating.has(adopted.task)) removeUnknown(context, shim, adopted);
+  }
+  if (silent?.kind === 'silent' && reply.shim === undefined) {
+    shim.set({ kind: 'silent', reason: silent.reason });
+    return false;
+  }
+  if (reply.shim === undefined) {
+    shim.set({ kind: 'gone', reason: 'nothing answers at its address' });
+    context.placement.shared.forget(shim);
+    leftShim(context, shim);
+    context.registry.removeShim(shim);
+    return true;
+  }
+  shim.overdue = 0;
+  shim.set({ kind: 'live', info: reply.shim });
+  // One task of a shared shim may have been silent alone: it is asked again when somebody wants to know.
+  if (silent !== undefined) shim.overdue += 1;
+  if (shim.mode === 'shared') context.placement.shared.settle(shim);
+  return true;
+}
+
+function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
+  if (adopted.kind === 'gone') taskGone(context, task, adopted.exits);
+  if (adopted.kind !== 'live') return;
+  for (const snapshot of adopted.processes) {
+    const { exec } = snapshot;
+    let process = task.process(exec);
+    if (process === undefined && exec !== undefined) {
+      const ref = { ...task.ref, exec };
+      const exit = context.exits.get(ref);
+      const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
+      process = new TaskProcess(ref, snapshot.stdio, state, context.logger);
+      task.execs.set(exec, process);
+    }
+    if (process !== undefined) applySnapshot(context, task, process, snapshot);
+  }
+  forgetLostExecs(
+    context,
+    task,
+    adopted.processes.flatMap(({ exec }) => exec ?? []),
+  );
+}
+
+/** An exec that the shim does not know any more has ended, or was never added. */
+function forgetLostExecs(context: Context, task: Task, known: readonly string[]): void {
+  for (const [exec, process] of task.execs) {
+    if (known.includes(exec)) continue;
+    const { state } = process;
+    if (isRunning(state))
+      context.router.exit(process.ref, { pid: process.pid, status: 137, exitedAt: timestampNow() }, 'made-up');
+    else if (state.kind === 'created' || state.kind === 'starting') {
+      task.execs.delete(exec);
+      context.router.remove(process);
+      process.set({ kind: 'deleted' });
+    }
+  }
+}
+
+/** A task that nobody knows of: a create or a delete that was cut off. */
+function removeUnknown(context: Context, shim: Shim, { namespace, task }: AdoptedTask): void {
+  context.background.run('half-made task not removed', async () => {
+    await shim.slot.run({ kind: 'destroy-task', deadline: deadlineIn(context.deadlines.cleanup * 2), namespace, task });
+  });
+}

@@ -1,0 +1,56 @@
+import { failedPrecondition, hasCode } from '../shared/errors/index.ts';
+import type { OperationKind, OperationOf, ReplyOf } from '../shared/messages/index.ts';
+import { deadlineIn, earlier, until } from '../shared/util/deadline.ts';
+import type { CallOptions } from './options.ts';
+import type { Shim } from './shim.ts';
+import type { Task } from './task.ts';
+
+/** How long after its deadline a thread's own answer to it is awaited, in milliseconds; the slot gives up before. */
+export const answerGrace = 2000;
+
+/** Throws FAILED_PRECONDITION where the task's shim is gone. */
+export function shimOf(task: Task): Shim {
+  if (task.shim !== undefined) return task.shim;
+  throw failedPrecondition(
+    `container ${task.ref.task} init process is not running: its shim is gone: failed precondition`,
+  );
+}
+
+/**
+ * Runs an operation in the shim's slot, once that knows the shim. Counts deadlines that pass, so that others can tell a
+ * shim that is late.
+ */
+export async function ask<K extends OperationKind>(
+  shim: Shim,
+  operation: OperationOf<K> & { readonly kind: K; readonly deadline: number },
+  signal?: AbortSignal,
+): Promise<ReplyOf<K>> {
+  const doing = `${operation.kind} in shim ${shim.id}`;
+  await shim.usable({ deadline: operation.deadline, doing, signal });
+  try {
+    const reply = await until(shim.slot.run<K>(operation), {
+      deadline: operation.deadline + answerGrace,
+      doing,
+      signal,
+    });
+    shim.overdue = 0;
+    return reply;
+  } catch (error) {
+    if (hasCode(error, 'DEADLINE_EXCEEDED')) shim.overdue += 1;
+    throw error;
+  }
+}
+
+/** The deadline of an operation: what is configured, or the caller's where that is earlier. */
+export function deadlineOf(budget: number, call: CallOptions): number {
+  return earlier(deadlineIn(budget), call.deadline);
+}
+
+/** Waits for what goes on without its caller, as long as the caller does. */
+export function join<T>(whole: Promise<T>, budget: number, call: CallOptions, doing: string): Promise<T> {
+  return until(whole, {
+    deadline: earlier(deadlineIn(budget + answerGrace), call.deadline),
+    doing,
+    signal: call.signal,
+  });
+}

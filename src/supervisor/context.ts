@@ -1,0 +1,22 @@
+import type { Directories } from '../shared/layout.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import type { Deadlines } from '../shared/messages/index.ts';
+import type { ExitStore } from '../store/exit-store.ts';
+import type { Background } from './background.ts';
+import type { ExitRouter } from './exit-router.ts';
+import type { Placement } from './placement.ts';
+import type { Registry } from './registry.ts';
+import type { TaskEvents } from './task-events.ts';
+
+/** What the supervisor's parts share. */
+export interface Context {
+  readonly directories: Directories;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly exits: ExitStore;
+  readonly events: TaskEvents;
+  readonly router: ExitRouter;
+  readonly placement: Placement;
+  readonly background: Background;
+}

@@ -1,0 +1,160 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, TaskError } from '../shared/errors/index.ts';
+import { parseShimId, type TaskRef } from '../shared/identifiers.ts';
+import { taskBundle } from '../shared/layout.ts';
+import type { CreateTaskReply } from '../shared/messages/index.ts';
+import { deadlineIn, until } from '../shared/util/deadline.ts';
+import { answerGrace, deadlineOf } from './ask.ts';
+import type { Context } from './context.ts';
+import type { CallOptions, CreateRequest } from './options.ts';
+import type { Placed } from './placement.ts';
+import type { Reservation } from './registry.ts';
+import { checkStdio } from './request-checks.ts';
+import { Shim } from './shim.ts';
+import { specFacts } from './spec-facts.ts';
+import { Task } from './task.ts';
+import { TaskProcess } from './task-process.ts';
+
+/** How long a create that went wrong is undone before its id is freed anyway, in milliseconds. */
+const undoBudget = 60_000;
+/** How long its caller waits for that: the same id should work again when the error arrives. */
+const undoPatience = 5_000;
+
+/** Creates a task: all or nothing. A caller who gives up has it undone; the id is free when that is done. */
+export async function createTask(
+  context: Context,
+  ref: TaskRef,
+  request: CreateRequest,
+  call: CallOptions,
+): Promise<{ pid: number }> {
+  checkStdio(request.stdio);
+  specFacts(request.spec);
+  const reservation = context.registry.reserve(ref);
+  const deadline = deadlineOf(context.deadlines.call, call);
+  let placed: Placed;
+  try {
+    // What an earlier task of this id left is not this one's.
+    context.events.forget(ref);
+    context.exits.removeTask(ref);
+    const placing = context.placement.place(ref, request, { deadline, signal: call.signal });
+    // A place that comes too late is given back.
+    placed = await until(placing, { deadline, signal: call.signal, doing: `creating task ${ref.task}` }).catch(
+      (error: unknown) => {
+        placing.then((late) => late.release()).catch(() => undefined);
+        throw error;
+      },
+    );
+  } catch (error) {
+    free(context, ref, reservation);
+    throw error;
+  }
+  return createIn(context, ref, request, { placed, reservation, deadline, signal: call.signal });
+}
+
+interface Attempt {
+  readonly placed: Placed;
+  readonly reservation: Reservation;
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function createIn(
+  context: Context,
+  ref: TaskRef,
+  request: CreateRequest,
+  attempt: Attempt,
+): Promise<{ pid: number }> {
+  const { placed, reservation, deadline, signal } = attempt;
+  placed.shim?.creating.add(ref.task);
+  const whole = placed.slot.run({
+    kind: 'create-task',
+    deadline,
+    ...ref,
+    choice: placed.choice,
+    spec: request.spec,
+    rootfs: request.rootfs,
+    stdio: request.stdio,
+    ...(request.options === undefined ? {} : { options: request.options }),
+    checkpoint: request.checkpoint ?? '',
+    runtime: request.runtime,
+  });
+  try {
+    const reply = await until(whole, { deadline: deadline + answerGrace, signal, doing: `creating task ${ref.task}` });
+    commit(context, ref, request, placed, reservation, reply);
+    placed.shim?.creating.delete(ref.task);
+    placed.release();
+    return { pid: reply.pid };
+  } catch (error) {
+    const undone = undo(context, ref, placed, whole).finally(() => {
+      placed.shim?.creating.delete(ref.task);
+      placed.release();
+      free(context, ref, reservation);
+    });
+    context.background.run('create not undone', () => undone);
+    const gaveUp = hasCode(error, 'CANCELLED', 'DEADLINE_EXCEEDED');
+    if (!gaveUp)
+      await until(undone, { deadline: deadlineIn(undoPatience), doing: 'undoing a create', signal }).catch(
+        () => undefined,
+      );
+    throw TaskError.from(error);
+  }
+}
+
+function commit(
+  context: Context,
+  ref: TaskRef,
+  request: CreateRequest,
+  placed: Placed,
+  reservation: Reservation,
+  reply: CreateTaskReply,
+): void {
+  const { directories, registry, logger, events, router } = context;
+  const bundle = taskBundle(directories, ref.namespace, ref.task);
+  const shim =
+    placed.shim ??
+    new Shim({
+      namespace: ref.namespace,
+      id: parseShimId(ref.task),
+      mode: 'per-task',
+      binary: placed.binary,
+      bundle,
+      slot: placed.slot,
+      state: { kind: 'live', info: reply.shim },
+      logger,
+    });
+  if (placed.shim === undefined) registry.addShim(shim);
+  const init = new TaskProcess(ref, request.stdio, { kind: 'created', pid: reply.pid }, logger);
+  const task = new Task({ ref, runtime: request.runtime, bundle, facts: specFacts(request.spec), init, shim });
+  reservation.commit(task);
+  logger.info('task created', { ...ref, shim: shim.id, slot: shim.slot.id, pid: reply.pid });
+  events.created(task, { rootfs: request.rootfs, checkpoint: request.checkpoint ?? '' });
+  router.created(task);
+}
+
+function free(context: Context, ref: TaskRef, reservation: Reservation): void {
+  context.router.forgotten(ref);
+  reservation.release();
+}
+
+/** Leaves nothing of a create that failed. The worker undoes its own; a lost thread, or a late success, is undone here. */
+async function undo(context: Context, ref: TaskRef, placed: Placed, whole: Promise<CreateTaskReply>): Promise<void> {
+  const failure = await whole.then(
+    () => undefined,
+    (error: unknown) => TaskError.from(error),
+  );
+  if (failure !== undefined && !hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) return;
+  const limit = deadlineIn(undoBudget);
+  const { signal } = context.background;
+  // A shared shim has to be adopted by the next thread before it can be told to forget the task.
+  await placed.shim?.usable({ deadline: limit, doing: 'undoing a create', signal }).catch(() => undefined);
+  for (let pause = 20; ; pause = Math.min(pause * 2, 1000)) {
+    try {
+      await placed.slot.run({ kind: 'destroy-task', deadline: deadlineIn(context.deadlines.cleanup * 2), ...ref });
+      return;
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return;
+      if (Date.now() >= limit || signal.aborted) throw error;
+    }
+    await delay(pause, undefined, { signal });
+  }
+}

@@ -1,0 +1,52 @@
+import { hasCode } from '../shared/errors/index.ts';
+import type { TaskRef } from '../shared/identifiers.ts';
+import type { Exit } from '../shared/messages/index.ts';
+import { deadlineIn } from '../shared/util/deadline.ts';
+import { timestampNow } from '../shared/wire/timestamp.ts';
+import { answerGrace, join } from './ask.ts';
+import type { Context } from './context.ts';
+import { finishTask } from './delete.ts';
+import type { CallOptions } from './options.ts';
+import type { Task } from './task.ts';
+import { exitOf } from './wait.ts';
+
+/** Ends a task whatever its state, and whether or not its shim answers. It goes on without its caller. */
+export async function destroyTask(context: Context, ref: TaskRef, call: CallOptions): Promise<Exit> {
+  const task = context.registry.task(ref);
+  const { init } = task;
+  init.deletion ??= wholeDestroy(context, task).finally(() => {
+    init.deletion = undefined;
+  });
+  return join(init.deletion, budgetOf(context), call, `destroying task ${ref.task}`);
+}
+
+const budgetOf = ({ deadlines }: Context): number => deadlines.load + deadlines.shutdown + 3 * deadlines.cleanup;
+
+async function wholeDestroy(context: Context, task: Task): Promise<Exit> {
+  const { ref, init, shim } = task;
+  for (const process of task.processes()) process.killed = true;
+  if (shim !== undefined) {
+    if (shim.state.kind === 'adopting') {
+      const deadline = deadlineIn(context.deadlines.load + answerGrace);
+      await shim.usable({ deadline, doing: `destroying task ${ref.task}` }).catch(() => undefined);
+    }
+    try {
+      const reply = await shim.slot.run({ kind: 'destroy-task', deadline: deadlineIn(budgetOf(context)), ...ref });
+      for (const exit of reply.exits) {
+        const process = task.processes().find((candidate) => candidate.ref.exec === exit.exec);
+        if (process === undefined) continue;
+        if (process.state.kind === 'starting') process.set({ kind: 'start-failed', pid: process.pid });
+        context.router.exit(process.ref, exit, exit.source);
+        if (process !== init) context.router.release(task, process);
+      }
+      context.router.release(task, init);
+    } catch (error) {
+      // Its shim was lost and cleaned up meanwhile, or an earlier try came this far.
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+    }
+  }
+  const exit =
+    init.state.kind === 'stopped' ? init.state.exit : { pid: init.pid, status: 137, exitedAt: timestampNow() };
+  await finishTask(context, task, exit);
+  return exitOf(exit);
+}

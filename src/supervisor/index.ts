@@ -1,0 +1,10 @@
+export type {
+  CallOptions,
+  CreateRequest,
+  ProcessView,
+  ShimView,
+  SlotView,
+  SupervisorOptions,
+} from './options.ts';
+export { defaultPlacement, type PlacementConfig, type PlacementSetting } from './placement-config.ts';
+export { Supervisor } from './supervisor.ts';

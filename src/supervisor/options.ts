@@ -1,0 +1,74 @@
+import type { Namespace, ShimId, TaskId } from '../shared/identifiers.ts';
+import type { Directories } from '../shared/layout.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import type { Deadlines, Mount, ProcessSnapshot, ShimInfo, Stdio } from '../shared/messages/index.ts';
+import type { Any } from '../shared/wire/any.ts';
+import type { ExitStore } from '../store/exit-store.ts';
+import type { PlacementConfig } from './placement-config.ts';
+import type { EventSink } from './recovered-events.ts';
+
+export interface SupervisorOptions {
+  readonly directories: Directories;
+  /** Number of slots. */
+  readonly workers: number;
+  readonly deadlines: Deadlines;
+  readonly placement: PlacementConfig;
+  readonly exits: ExitStore;
+  readonly exchange: EventSink;
+  readonly logger: Logger;
+  /** Where shims publish events; has to be served before `open`. */
+  readonly eventsAddress: string;
+  readonly apiAddress: string;
+  readonly publishBinary: string;
+  readonly shimEnvironment: Readonly<Record<string, string>>;
+  readonly debug: boolean;
+  readonly logLevel: string;
+  /** What the threads load; the built worker entry where absent. */
+  readonly entry?: URL | undefined;
+}
+
+/** Limits of one call; the earlier of these and the configured deadline holds. */
+export interface CallOptions {
+  /** Milliseconds since 1970. */
+  readonly deadline?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CreateRequest {
+  /** A name such as `io.containerd.runc.v2`, or the absolute path of a shim. */
+  readonly runtime: string;
+  /** The OCI spec, JSON. */
+  readonly spec: Uint8Array;
+  readonly rootfs: readonly Mount[];
+  readonly stdio: Stdio;
+  readonly options?: Any | undefined;
+  /** Directory of the checkpoint to restore from. */
+  readonly checkpoint?: string | undefined;
+  readonly sandbox?: string | undefined;
+}
+
+export interface ProcessView extends ProcessSnapshot {
+  readonly namespace: Namespace;
+  readonly task: TaskId;
+  readonly runtime: string;
+  readonly bundle: string;
+  /** Undefined once the shim is gone. */
+  readonly shim: ShimId | undefined;
+}
+
+export interface ShimView extends ShimInfo {
+  readonly slot: number;
+  readonly tasks: number;
+  readonly state: string;
+}
+
+export interface SlotView {
+  readonly id: number;
+  readonly state: string;
+  readonly shims: number;
+  readonly tasks: number;
+  /** In flight. */
+  readonly operations: number;
+  /** Threads lost so far. */
+  readonly restarts: number;
+}

@@ -1,0 +1,196 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseTaskRecord, type TaskRecord } from '../shared/bundle-records.ts';
+import { TaskError } from '../shared/errors/index.ts';
+import {
+  isIdentifier,
+  type Namespace,
+  parseNamespace,
+  parseShimId,
+  parseTaskId,
+  type ShimId,
+  type TaskId,
+  type TaskRef,
+} from '../shared/identifiers.ts';
+import { bundleFiles, sharedShimBundle, sharedShimsDirectory, taskBundle } from '../shared/layout.ts';
+import { deadlineIn } from '../shared/util/deadline.ts';
+import { adoptAll } from './adoption.ts';
+import type { Context } from './context.ts';
+import { Shim } from './shim.ts';
+import { type SpecFacts, specFacts, unknownSpec } from './spec-facts.ts';
+import { Task } from './task.ts';
+import { TaskProcess } from './task-process.ts';
+import type { TaskSlot } from './task-slot.ts';
+
+const noStdio = { stdin: '', stdout: '', stderr: '', terminal: false };
+
+/**
+ * Takes over what runs from what is on disk, then what the store knows of tasks that have no bundle any more. One bad
+ * bundle or shim is logged and stops nothing.
+ */
+export async function recover(context: Context, chooseSlot: (group?: string) => TaskSlot): Promise<void> {
+  const recovery = new Recovery(context, chooseSlot);
+  await recovery.run();
+}
+
+class Recovery {
+  readonly #context: Context;
+  readonly #chooseSlot: (group?: string) => TaskSlot;
+
+  constructor(context: Context, chooseSlot: (group?: string) => TaskSlot) {
+    this.#context = context;
+    this.#chooseSlot = chooseSlot;
+  }
+
+  async run(): Promise<void> {
+    const { directories, registry, events, logger } = this.#context;
+    events.recovering = true;
+    try {
+      const namespaces = await directoriesIn(directories.state);
+      await Promise.all(
+        namespaces
+          .filter(isIdentifier)
+          .map((name) => this.#guard({ namespace: name }, () => this.#scan(parseNamespace(name)))),
+      );
+      await adoptAll(this.#context, registry.shims());
+      this.#rememberEnded();
+      logger.info('tasks recovered', { shims: registry.shims().length, tasks: [...registry.tasks()].length });
+    } finally {
+      events.recovering = false;
+    }
+  }
+
+  async #scan(namespace: Namespace): Promise<void> {
+    const { directories } = this.#context;
+    const names = await directoriesIn(path.join(directories.state, namespace));
+    const shared = names.includes(sharedShimsDirectory)
+      ? await directoriesIn(path.join(directories.state, namespace, sharedShimsDirectory))
+      : [];
+    for (const name of shared.filter(isIdentifier)) this.#sharedShim(namespace, parseShimId(name), '');
+    await Promise.all(
+      names
+        .filter(isIdentifier)
+        .map((name) => this.#guard({ namespace, task: name }, () => this.#bundle(namespace, parseTaskId(name)))),
+    );
+  }
+
+  async #bundle(namespace: Namespace, task: TaskId): Promise<void> {
+    const ref: TaskRef = { namespace, task };
+    const bundle = taskBundle(this.#context.directories, namespace, task);
+    const text = await readFile(path.join(bundle, bundleFiles.task), 'utf8').catch(() => undefined);
+    if (text === undefined) return this.#removeHalfMade(ref, bundle);
+    const record = parseTaskRecord(text);
+    if (record === undefined || record.namespace !== namespace || record.task !== task) {
+      throw new Error(`${bundleFiles.task} is no record of this task`);
+    }
+    const facts = await this.#factsOf(bundle);
+    this.#task(ref, bundle, record, facts);
+  }
+
+  #task(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): void {
+    const { exits, logger, registry } = this.#context;
+    const shim =
+      record.mode === 'shared'
+        ? this.#sharedShim(ref.namespace, record.shim, record.binary)
+        : this.#ownShim(ref, bundle, record, facts);
+    const exit = exits.get(ref);
+    const init = new TaskProcess(
+      ref,
+      record.stdio,
+      exit === undefined ? { kind: 'unknown', pid: 0 } : { kind: 'stopped', exit },
+      logger,
+    );
+    const reservation = registry.reserve(ref);
+    reservation.commit(new Task({ ref, runtime: record.runtime, bundle, facts, init, shim }));
+  }
+
+  #ownShim(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): Shim {
+    const { logger, registry } = this.#context;
+    const shim = new Shim({
+      namespace: ref.namespace,
+      id: record.shim,
+      mode: 'per-task',
+      binary: record.binary,
+      bundle,
+      slot: this.#chooseSlot(facts.group === undefined ? undefined : `${ref.namespace}/${facts.group}`),
+      state: { kind: 'adopting' },
+      logger,
+    });
+    registry.addShim(shim);
+    return shim;
+  }
+
+  #sharedShim(namespace: Namespace, id: ShimId, binary: string): Shim {
+    const { directories, logger, registry } = this.#context;
+    const known = registry.findShim(namespace, id);
+    if (known !== undefined) return known;
+    const shim = new Shim({
+      namespace,
+      id,
+      mode: 'shared',
+      binary,
+      bundle: sharedShimBundle(directories, namespace, id),
+      slot: this.#chooseSlot(),
+      state: { kind: 'adopting' },
+      logger,
+    });
+    registry.addShim(shim);
+    return shim;
+  }
+
+  async #factsOf(bundle: string): Promise<SpecFacts> {
+    try {
+      return specFacts(await readFile(path.join(bundle, bundleFiles.config)));
+    } catch {
+      return unknownSpec;
+    }
+  }
+
+  /** A create was cut off before it wrote down what it makes: the worker ends and removes what there is. */
+  async #removeHalfMade(ref: TaskRef, bundle: string): Promise<void> {
+    const { deadlines, logger } = this.#context;
+    const budget = () => deadlineIn(deadlines.load + 2 * deadlines.cleanup);
+    const slot = this.#chooseSlot();
+    const shim = parseShimId(ref.task);
+    const reply = await slot.run({
+      kind: 'adopt-shim',
+      deadline: budget(),
+      namespace: ref.namespace,
+      shim,
+      mode: 'per-task',
+      bundle,
+      tasks: [ref],
+    });
+    if (reply.tasks.some((task) => task.kind === 'live'))
+      await slot.run({ kind: 'destroy-task', deadline: budget(), ...ref });
+    logger.info('half-made bundle removed', { ...ref });
+  }
+
+  /** Ended tasks that nobody deleted and whose bundles are gone, with their shim or with a reboot. */
+  #rememberEnded(): void {
+    const { directories, exits, logger, registry } = this.#context;
+    for (const { process: ref, exit } of exits.list()) {
+      if (ref.exec !== undefined || registry.findTask(ref) !== undefined || registry.isReserved(ref)) continue;
+      const task: TaskRef = { namespace: ref.namespace, task: ref.task };
+      const init = new TaskProcess(task, noStdio, { kind: 'stopped', exit }, logger);
+      const bundle = taskBundle(directories, ref.namespace, ref.task);
+      registry
+        .reserve(task)
+        .commit(new Task({ ref: task, runtime: '', bundle, facts: unknownSpec, init, shim: undefined }));
+    }
+  }
+
+  async #guard(ids: Readonly<Record<string, string>>, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#context.logger.error('not recovered', { ...ids, error: TaskError.from(error).message });
+    }
+  }
+}
+
+/** Names of the directories in one; none where it is not there. */
+async function directoriesIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}

@@ -1,0 +1,47 @@
+import { writeLogReport } from '../shared/log/log-report.ts';
+import type { Report } from '../shared/messages/index.ts';
+import { unreachable } from '../shared/util/unreachable.ts';
+import { adoptAll } from './adoption.ts';
+import type { Context } from './context.ts';
+import { taskGone } from './snapshot.ts';
+import type { TaskSlot } from './task-slot.ts';
+
+/** What a slot says unasked. */
+export function takeReport(context: Context, report: Report): void {
+  switch (report.kind) {
+    case 'exit': {
+      const { namespace, task, exec } = report;
+      return context.router.exit({ namespace, task, ...(exec === undefined ? {} : { exec }) }, report, report.source);
+    }
+    case 'shim-lost': {
+      const shim = context.registry.findShim(report.namespace, report.shim);
+      if (shim === undefined) return;
+      context.placement.shared.forget(shim);
+      shim.set({ kind: 'gone', reason: report.reason });
+      if (shim.tasks.size === 0) context.registry.removeShim(shim);
+      return;
+    }
+    case 'task-lost': {
+      const task = context.registry.findTask(report);
+      if (task !== undefined) taskGone(context, task, report.exits);
+      return;
+    }
+    case 'log':
+      return writeLogReport(context.logger, report);
+    default:
+      return unreachable(report);
+  }
+}
+
+/** The slot's shims live on, but nobody is connected to them: calls wait for the next thread. */
+export function threadLost(context: Context, slot: TaskSlot): void {
+  for (const shim of context.registry.shims()) {
+    // One that is being started is its starter's to undo. One that was lost may have tasks that are not cleaned up yet.
+    if (shim.slot === slot && shim.state.kind !== 'starting') shim.set({ kind: 'adopting' });
+  }
+}
+
+export function threadReplaced(context: Context, slot: TaskSlot): void {
+  const shims = context.registry.shims().filter((shim) => shim.slot === slot && shim.state.kind === 'adopting');
+  context.background.run('shims not adopted', () => adoptAll(context, shims));
+}

@@ -1,0 +1,252 @@
+import type { Envelope } from '../events/index.ts';
+import { Pool } from '../pool/index.ts';
+import { notFound, unavailable } from '../shared/errors/index.ts';
+import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
+import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
+import { deadlineIn } from '../shared/util/deadline.ts';
+import type { Any } from '../shared/wire/any.ts';
+import { Background } from './background.ts';
+import type { Context } from './context.ts';
+import { createTask } from './create.ts';
+import { deleteProcess } from './delete.ts';
+import { destroyTask } from './destroy.ts';
+import { addExec } from './exec.ts';
+import { ExitRouter } from './exit-router.ts';
+import { takeForwarded } from './forwarded-events.ts';
+import { killProcess } from './kill.ts';
+import type { CallOptions, CreateRequest, ProcessView, ShimView, SlotView, SupervisorOptions } from './options.ts';
+import { Placement } from './placement.ts';
+import { recover } from './recovery.ts';
+import { Registry } from './registry.ts';
+import { takeReport, threadLost, threadReplaced } from './reports.ts';
+import { startProcess } from './start.ts';
+import { TaskEvents } from './task-events.ts';
+import * as operations from './task-operations.ts';
+import type { TaskSlot } from './task-slot.ts';
+import { getProcess, listTasks, shimViews, slotViews } from './views.ts';
+import { waitForExit } from './wait.ts';
+
+/** The slots, whoever runs them. */
+export interface SlotPool {
+  readonly slots: readonly TaskSlot[];
+  close(): Promise<void>;
+}
+
+/**
+ * The tasks of the host. Every method rejects with a TaskError; its codes and message tails are containerd's. Ids are
+ * those of parsed requests.
+ */
+export class Supervisor {
+  readonly #context: Context;
+  readonly #pool: SlotPool;
+  #closed = false;
+
+  private constructor(context: Context, pool: SlotPool) {
+    this.#context = context;
+    this.#pool = pool;
+  }
+
+  /** Starts the threads and takes over every task that runs; resolves when what answers is adopted. */
+  static async open(options: SupervisorOptions): Promise<Supervisor> {
+    const { directories, deadlines, logger, exits } = options;
+    const registry = new Registry();
+    const events = new TaskEvents(options.exchange, logger);
+    const background = new Background(logger);
+    const router = new ExitRouter({ registry, exits, events, logger });
+    let slots: readonly TaskSlot[] = [];
+    const placement = new Placement({
+      config: options.placement,
+      slots: () => slots,
+      registry,
+      directories,
+      deadlines,
+      logger,
+    });
+    const context: Context = { directories, deadlines, logger, registry, exits, events, router, placement, background };
+    const pool = await Pool.open({
+      slots: options.workers,
+      settings: {
+        directories,
+        eventsAddress: options.eventsAddress,
+        apiAddress: options.apiAddress,
+        publishBinary: options.publishBinary,
+        shimEnvironment: options.shimEnvironment,
+        debug: options.debug,
+        deadlines,
+        logLevel: options.logLevel,
+      },
+      logger,
+      entry: options.entry,
+      onReport: (_, report) => takeReport(context, report),
+      onThreadLost: (slot) => threadLost(context, slot),
+      onThreadReplaced: (slot) => threadReplaced(context, slot),
+    });
+    slots = pool.slots;
+    const supervisor = new Supervisor(context, pool);
+    try {
+      await recover(context, (group) => placement.chooseSlot(group));
+    } catch (error) {
+      await supervisor.close();
+      throw error;
+    }
+    return supervisor;
+  }
+
+  create(task: TaskRef, request: CreateRequest, call: CallOptions = {}): Promise<{ pid: number }> {
+    return this.#open(() => createTask(this.#context, task, request, call));
+  }
+
+  start(process: ProcessRef, call: CallOptions = {}): Promise<{ pid: number }> {
+    return this.#open(() => startProcess(this.#context, process, call));
+  }
+
+  exec(
+    task: TaskRef,
+    exec: ExecId,
+    request: { readonly stdio: Stdio; readonly spec: Any },
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#open(() => addExec(this.#context, task, exec, request, call));
+  }
+
+  kill(
+    process: ProcessRef,
+    request: { readonly signal: number; readonly all: boolean },
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#open(() => killProcess(this.#context, process, request, call));
+  }
+
+  /** Of an init or an exec that has ended, or never ran. It can be repeated until it has succeeded. */
+  delete(process: ProcessRef, call: CallOptions = {}): Promise<Exit> {
+    return this.#open(() => deleteProcess(this.#context, process, call));
+  }
+
+  /** Ends a task whatever its state. */
+  destroy(task: TaskRef, call: CallOptions = {}): Promise<Exit> {
+    return this.#open(() => destroyTask(this.#context, task, call));
+  }
+
+  get(process: ProcessRef, call: CallOptions = {}): Promise<ProcessView> {
+    return this.#open(() => getProcess(this.#context, process, call));
+  }
+
+  /** The inits of a namespace, or of all. */
+  list(namespace?: Namespace, call: CallOptions = {}): Promise<ProcessView[]> {
+    return this.#open(() => listTasks(this.#context, namespace, call));
+  }
+
+  wait(process: ProcessRef, call: CallOptions = {}): Promise<Exit> {
+    return this.#open(() => waitForExit(this.#context, process, call));
+  }
+
+  pids(task: TaskRef, call: CallOptions = {}): Promise<readonly ProcessInfo[]> {
+    return this.#open(() => operations.listPids(this.#context, task, call));
+  }
+
+  pause(task: TaskRef, call: CallOptions = {}): Promise<void> {
+    return this.#open(() => operations.pauseTask(this.#context, task, call));
+  }
+
+  resume(task: TaskRef, call: CallOptions = {}): Promise<void> {
+    return this.#open(() => operations.resumeTask(this.#context, task, call));
+  }
+
+  update(
+    task: TaskRef,
+    request: { readonly resources: Any; readonly annotations: Readonly<Record<string, string>> },
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#open(() => operations.updateTask(this.#context, task, request, call));
+  }
+
+  stats(task: TaskRef, call: CallOptions = {}): Promise<Any> {
+    return this.#open(() => operations.taskStats(this.#context, task, call));
+  }
+
+  checkpoint(
+    task: TaskRef,
+    request: { readonly path: string; readonly options?: Any | undefined },
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#open(() => operations.checkpointTask(this.#context, task, request, call));
+  }
+
+  resize(
+    process: ProcessRef,
+    request: { readonly width: number; readonly height: number },
+    call: CallOptions = {},
+  ): Promise<void> {
+    return this.#open(() => operations.resizeTerminal(this.#context, process, request, call));
+  }
+
+  closeIo(process: ProcessRef, request: { readonly stdin: boolean }, call: CallOptions = {}): Promise<void> {
+    return this.#open(() => operations.closeIo(this.#context, process, request, call));
+  }
+
+  /** Asks a runtime's binary what it is. */
+  runtimeInfo(request: { readonly runtime: string; readonly options?: Any | undefined }): Promise<RuntimeInfo> {
+    return this.#open(async () => {
+      const binary = await this.#context.placement.resolver.resolve(request.runtime);
+      const deadline = deadlineIn(this.#context.deadlines.start);
+      const { options } = request;
+      const operation = {
+        kind: 'runtime-info',
+        deadline,
+        binary,
+        ...(options === undefined ? {} : { options }),
+      } as const;
+      return this.#context.placement.chooseSlot().run(operation);
+    });
+  }
+
+  shims(): ShimView[] {
+    return shimViews(this.#context);
+  }
+
+  slots(): SlotView[] {
+    return slotViews(this.#context, this.#pool.slots);
+  }
+
+  /** Ends a slot's thread; the next one adopts its shims. Resolves when the thread is gone. */
+  restartSlot(id: number): Promise<void> {
+    return this.#open(async () => {
+      const slot = this.#pool.slots.find((candidate) => candidate.id === id);
+      if (slot === undefined) throw notFound(`slot ${id} not found`);
+      await slot.restart();
+    });
+  }
+
+  /** Takes an event that a shim forwarded. Answers at once and never throws. */
+  receive(envelope: Envelope): void {
+    if (!this.#closed) takeForwarded(this.#context, envelope);
+  }
+
+  /** Ends the threads; shims and tasks run on. Calls under way, and waits, are rejected with UNAVAILABLE. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { background, placement, registry, router, events } = this.#context;
+    for (const task of registry.tasks()) {
+      for (const process of task.processes()) process.waiters.reject(stopping());
+    }
+    const ended = Promise.all([background.close(), placement.shared.close()]);
+    await this.#pool.close();
+    await ended;
+    router.close();
+    events.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #open<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw stopping();
+    return call();
+  }
+}
+
+function stopping() {
+  return unavailable('the daemon is stopping: try again when it is back');
+}

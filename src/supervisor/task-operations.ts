@@ -1,0 +1,114 @@
+import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
+import type { ProcessInfo } from '../shared/messages/index.ts';
+import type { Any } from '../shared/wire/any.ts';
+import { ask, deadlineOf, shimOf } from './ask.ts';
+import type { Context } from './context.ts';
+import type { CallOptions } from './options.ts';
+import { checkResources } from './request-checks.ts';
+
+// Calls that change nothing in the registry but the paused state: they go to the shim as they are.
+
+export async function listPids(context: Context, ref: TaskRef, call: CallOptions): Promise<readonly ProcessInfo[]> {
+  const shim = shimOf(context.registry.task(ref));
+  const reply = await ask(
+    shim,
+    { kind: 'pids', deadline: deadlineOf(context.deadlines.call, call), ...ref },
+    call.signal,
+  );
+  return reply.processes;
+}
+
+export async function pauseTask(context: Context, ref: TaskRef, call: CallOptions): Promise<void> {
+  const task = context.registry.task(ref);
+  const { init } = task;
+  const shim = shimOf(task);
+  const { state } = init;
+  if (state.kind === 'running') init.set({ kind: 'pausing', pid: state.pid });
+  try {
+    await ask(shim, { kind: 'pause', deadline: deadlineOf(context.deadlines.call, call), ...ref }, call.signal);
+  } catch (error) {
+    if (init.state.kind === 'pausing') init.set({ kind: 'running', pid: init.state.pid });
+    throw error;
+  }
+  if (init.state.kind === 'pausing' || init.state.kind === 'running') init.set({ kind: 'paused', pid: init.state.pid });
+  context.events.paused(ref);
+}
+
+export async function resumeTask(context: Context, ref: TaskRef, call: CallOptions): Promise<void> {
+  const task = context.registry.task(ref);
+  const { init } = task;
+  await ask(shimOf(task), { kind: 'resume', deadline: deadlineOf(context.deadlines.call, call), ...ref }, call.signal);
+  if (init.state.kind === 'paused' || init.state.kind === 'pausing') init.set({ kind: 'running', pid: init.state.pid });
+  context.events.resumed(ref);
+}
+
+export async function updateTask(
+  context: Context,
+  ref: TaskRef,
+  request: { readonly resources: Any; readonly annotations: Readonly<Record<string, string>> },
+  call: CallOptions,
+): Promise<void> {
+  checkResources(request.resources);
+  const { resources, annotations } = request;
+  const deadline = deadlineOf(context.deadlines.call, call);
+  await ask(
+    shimOf(context.registry.task(ref)),
+    { kind: 'update', deadline, ...ref, resources, annotations },
+    call.signal,
+  );
+}
+
+export async function taskStats(context: Context, ref: TaskRef, call: CallOptions): Promise<Any> {
+  const shim = shimOf(context.registry.task(ref));
+  const reply = await ask(
+    shim,
+    { kind: 'stats', deadline: deadlineOf(context.deadlines.metrics, call), ...ref },
+    call.signal,
+  );
+  return reply.stats;
+}
+
+export async function checkpointTask(
+  context: Context,
+  ref: TaskRef,
+  request: { readonly path: string; readonly options?: Any | undefined },
+  call: CallOptions,
+): Promise<void> {
+  const { path, options } = request;
+  const deadline = deadlineOf(context.deadlines.call, call);
+  const shim = shimOf(context.registry.task(ref));
+  await ask(
+    shim,
+    { kind: 'checkpoint', deadline, ...ref, path, ...(options === undefined ? {} : { options }) },
+    call.signal,
+  );
+  context.events.checkpointed(ref, path);
+}
+
+export async function resizeTerminal(
+  context: Context,
+  ref: ProcessRef,
+  { width, height }: { readonly width: number; readonly height: number },
+  call: CallOptions,
+): Promise<void> {
+  const { task } = context.registry.process(ref);
+  await ask(
+    shimOf(task),
+    { kind: 'resize', deadline: deadlineOf(context.deadlines.call, call), ...ref, width, height },
+    call.signal,
+  );
+}
+
+export async function closeIo(
+  context: Context,
+  ref: ProcessRef,
+  { stdin }: { readonly stdin: boolean },
+  call: CallOptions,
+): Promise<void> {
+  const { task } = context.registry.process(ref);
+  await ask(
+    shimOf(task),
+    { kind: 'close-io', deadline: deadlineOf(context.deadlines.call, call), ...ref, stdin },
+    call.signal,
+  );
+}
