@@ -52,6 +52,6 @@ describe.skipIf(!haveRuntimes).each(cases)('$title', ({ client, generation, plac
     expect((await ctr('tasks', 'ls', '-q')).stdout).toBe('');
     expect(await ctr('containers', 'rm', id)).toMatchObject({ code: 0 });
     expect((await ctr('containers', 'ls', '-q')).stdout).toBe('');
-    expect(await daemon.settled({ sharedShims: placement === 'shared' })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 });

@@ -51,7 +51,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('with $title', ({ generation, 
 
   afterAll(async () => {
     await endTask(daemon, bystander.id);
-    expect(await daemon.settled({ sharedShims: placement === 'shared' })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
     await daemon[Symbol.asyncDispose]();
   });
 

@@ -84,7 +84,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
     });
     expectOneExitEach(exitsIn(exits.messages));
     exits.cancel();
-    expect(await daemon.settled({ sharedShims: placement === 'shared' })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
   test('survive a thread that is killed in their middle, and each exit is reported once', async () => {
@@ -127,7 +127,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
     await delay(300);
     expectOneExitEach(exitsIn(exits.messages));
     exits.cancel();
-    expect(await daemon.settled({ sharedShims: placement === 'shared' })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
   async function allTrapping(): Promise<void> {

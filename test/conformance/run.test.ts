@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Daemon, type Leftovers, nothingLeft } from '../helpers/daemon.ts';
+import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { busyboxRootfs, combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import { uniqueName } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -16,8 +16,6 @@ describe.skipIf(!haveRuntimes).each(combinations)('shimd run with $title', ({ ge
 
   afterAll(() => daemon?.[Symbol.asyncDispose]());
 
-  const left = (): Promise<Leftovers> => daemon.settled({ sharedShims: placement === 'shared' });
-
   test('prints what the command prints, exits with its status and leaves nothing', async () => {
     const program = daemon.startShimd(['run', '--rm', ...shell('echo hi; exit 7')]);
     // While it runs or after it: whatever shim socket shows up has to go.
@@ -28,9 +26,8 @@ describe.skipIf(!haveRuntimes).each(combinations)('shimd run with $title', ({ ge
     }
     const { code, stdout, stderr } = await program.finished;
     expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: 'hi\n', stderr: '' });
-    expect(await left()).toEqual(nothingLeft);
-    const kept = placement === 'shared' ? daemon.shimSockets() : [];
-    expect([...sockets].filter((socket) => existsSync(socket))).toEqual(kept);
+    expect(await daemon.settled()).toEqual(nothingLeft);
+    expect([...sockets].filter((socket) => existsSync(socket))).toEqual([]);
   });
 
   test('passes standard input and keeps stderr apart', async () => {
@@ -73,7 +70,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('shimd run with $title', ({ ge
     expect(result.code).toBe(127);
     expect(result.stderr.trim().split('\n')).toHaveLength(1);
     expect(result.stderr).toContain('/bin/nope');
-    expect(await left()).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
   test('runs a detached task that exec, ps, inspect, kill, wait and rm work on', async () => {
@@ -88,6 +85,6 @@ describe.skipIf(!haveRuntimes).each(combinations)('shimd run with $title', ({ ge
     expect((await daemon.shimd(['kill', '--signal', 'KILL', id])).code).toBe(0);
     expect(await daemon.shimd(['wait', id])).toMatchObject({ code: 137 });
     expect((await daemon.shimd(['rm', id])).code).toBe(0);
-    expect(await left()).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 });

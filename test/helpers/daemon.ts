@@ -18,7 +18,7 @@ import { waitFor } from './wait-for.ts';
 export interface DaemonOptions {
   /** Whose shim is on PATH; none where left out. */
   readonly generation?: Generation;
-  /** Placement of every runtime; the daemon's own choice where left out. */
+  /** Placement of every runtime, with a short grace for idle shims; the daemon's own choice where left out. */
   readonly placement?: Placement;
   /** Default 2. */
   readonly workers?: number;
@@ -119,7 +119,7 @@ export class Daemon implements AsyncDisposable {
   /** Starts it (again) and waits until it answers. */
   async start(): Promise<void> {
     const { placement, config = '' } = this.#options;
-    const text = `${placement ? `placement = "${placement}"\n` : ''}${config}`;
+    const text = `${placement ? `[placement]\nmode = "${placement}"\nidle_grace = "1s"\n` : ''}${config}`;
     writeFileSync(this.#configFile, text);
     if (this.#program) this.#earlier += this.#program.stdout + this.#program.stderr;
     // The daemon lives as long as its test lets it.
@@ -247,8 +247,8 @@ export class Daemon implements AsyncDisposable {
   }
 
   /**
-   * Waits for nothing to be left, and answers what there is in the end: compare it with `nothingLeft`. Shared shims and
-   * their bundles, which a daemon may keep for the next task, do not count where `sharedShims` is true.
+   * Waits for nothing to be left, and answers what there is in the end: compare it with `nothingLeft`. Shared shims are
+   * kept for a while for the next task (with `placement` given, for a second): `sharedShims` leaves them out.
    */
   async settled(options: { readonly sharedShims?: boolean; readonly budget?: number } = {}): Promise<Leftovers> {
     const { sharedShims = false, budget = 10_000 } = options;
