@@ -2,9 +2,11 @@ import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { eventsDefinition, tasksDefinition, versionDefinition } from '../../../src/shared/grpc/index.ts';
+import { typeUrls } from '../../../src/shared/wire/any.ts';
 import { failureOf } from '../../helpers/api-client.ts';
 import { Daemon } from '../../helpers/daemon.ts';
 import { mainProgram, Program, runProgram } from '../../helpers/program.ts';
+import { createContainer, createTask, startTask } from '../../helpers/tasks.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
 const modeOf = (file: string) => (statSync(file).mode & 0o7777).toString(8);
@@ -79,9 +81,15 @@ describe('a daemon that is stopped', () => {
 
   test('leaves tasks running, and has them again after a start, an ordered stop or none before', async () => {
     await using daemon = await Daemon.start();
-    const bundle = path.join(import.meta.dirname, '../../..');
-    const run = ['run', '--detach', '--id', 'survivor', '--runtime', 'io.shimd.process.v1', '--rootfs', bundle];
-    expect(await daemon.shimd([...run, '--', '/bin/sleep', '1000'])).toMatchObject({ code: 0 });
+    // Asks for nothing that the runtime without isolation would have to refuse.
+    const spec = { ociVersion: '1.0.2', process: { args: ['/bin/sleep', '1000'], cwd: '/', env: [] } };
+    const value = Buffer.from(JSON.stringify(spec));
+    await createContainer(daemon, 'survivor', {
+      runtime: 'io.shimd.process.v1',
+      spec: { typeUrl: typeUrls.spec, value },
+    });
+    await createTask(daemon, 'survivor');
+    await startTask(daemon, 'survivor');
     const running = async () => {
       const { process } = await daemon.client.call(tasksDefinition.get, { containerId: 'survivor' });
       return { pid: process?.pid, status: process?.status };
