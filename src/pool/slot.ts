@@ -55,6 +55,8 @@ export class Slot {
   /** Settles when the state leaves `starting` and `waiting`. */
   #served = deferred<void>();
   #waiting = 0;
+  /** The first thread has served; from then on a lost one is replaced. */
+  #replacing = false;
   #losses = 0;
 
   private constructor(options: SlotOptions) {
@@ -109,15 +111,19 @@ export class Slot {
     }
     const thread = await this.#serving(operation);
     const ended = deferred<Outcome<K>>();
-    this.#pending.add(ended.reject);
+    const reject = (error: TaskError) => ended.reject(error);
+    this.#pending.add(reject);
     try {
-      thread.run<K>(operation, transfer).then(ended.resolve, (error: unknown) => {
-        ended.reject(
-          new TaskError('INTERNAL', `${operation.kind} in slot ${this.id}: ${TaskError.from(error).message}`, {
-            cause: error,
-          }),
-        );
-      });
+      thread.run<K>(operation, transfer).then(
+        (outcome) => ended.resolve(outcome),
+        (error: unknown) => {
+          ended.reject(
+            new TaskError('INTERNAL', `${operation.kind} in slot ${this.id}: ${TaskError.from(error).message}`, {
+              cause: error,
+            }),
+          );
+        },
+      );
       // The thread keeps the deadline itself; this ends the wait where the thread hangs.
       const outcome = await until(ended.promise, {
         deadline: operation.deadline + this.#grace,
@@ -126,7 +132,7 @@ export class Slot {
       if (!outcome.ok) throw decodeError(outcome.error);
       return outcome.reply;
     } finally {
-      this.#pending.delete(ended.reject);
+      this.#pending.delete(reject);
     }
   }
 
@@ -177,7 +183,8 @@ export class Slot {
     });
     this.#thread = thread;
     const died = deferred<never>();
-    this.#pending.add(died.reject);
+    const reject = (error: TaskError) => died.reject(error);
+    this.#pending.add(reject);
     try {
       const threadId = await Promise.race([
         thread.attach(this.#options.settings, deadlineIn(attachBudget)),
@@ -187,7 +194,7 @@ export class Slot {
       this.#set({ kind: 'ready', threadId });
       this.#served.resolve();
     } finally {
-      this.#pending.delete(died.reject);
+      this.#pending.delete(reject);
     }
   }
 
@@ -207,8 +214,6 @@ export class Slot {
     // A first thread that does not start is `open`'s to report.
     if (served || this.#replacing) this.#replace(pause);
   }
-
-  #replacing = false;
 
   /** Starts threads until one serves; each try that fails comes back here through its own end. */
   #replace(pause: number): void {
@@ -231,8 +236,9 @@ export class Slot {
 
   #reject(reason: string): void {
     const error = unavailable(`the thread of slot ${this.id} was lost: ${reason}`);
-    for (const reject of [...this.#pending]) reject(error);
+    const pending = [...this.#pending];
     this.#pending.clear();
+    for (const reject of pending) reject(error);
   }
 
   /** Only this changes the state. */

@@ -29,7 +29,7 @@ export class Thread {
   #ended = false;
   #gone: Promise<void> = Promise.resolve();
 
-  constructor(entry: URL, on: { report(report: Report): void; end(reason: string): void }) {
+  constructor(entry: URL, on: { readonly report: (report: Report) => void; readonly end: (reason: string) => void }) {
     this.#onReport = on.report;
     this.#onEnd = on.end;
     this.#piscina = new Piscina({
@@ -55,7 +55,12 @@ export class Thread {
     const { port1, port2 } = new MessageChannel();
     this.#reports = port1;
     port1.on('message', (report: Report) => this.#onReport(report));
-    port1.on('close', () => this.#end('the report port closed'));
+    port1.on('close', () => {
+      // Every message comes before this; asking a closed port for more crashes the process.
+      this.#reports = undefined;
+      // A thread that died closes it too, and its own end says more.
+      setTimeout(() => this.#end('the report port closed'), 50).unref();
+    });
     port1.unref();
     const outcome = await until(this.run<'attach'>({ kind: 'attach', deadline, port: port2, settings }, [port2]), {
       deadline,
@@ -67,6 +72,7 @@ export class Thread {
 
   /** Rejects with whatever Piscina rejects with; a lost thread is told by `onEnd`, before that. */
   run<K extends OperationKind>(operation: OperationOf<K>, transfer: Transfer = []): Promise<Outcome<K>> {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the entry answers each kind with its own outcome
     return this.#piscina.run(operation, { transferList: [...transfer] }) as Promise<Outcome<K>>;
   }
 
@@ -94,10 +100,11 @@ export class Thread {
   /** The exit of a thread can be told before the last reports that it sent. */
   #drainReports(): void {
     if (this.#reports === undefined) return;
-    for (let next = receiveMessageOnPort(this.#reports); next !== undefined; ) {
-      this.#onReport(next.message as Report);
+    let next: { readonly message: Report } | undefined;
+    do {
       next = receiveMessageOnPort(this.#reports);
-    }
+      if (next !== undefined) this.#onReport(next.message);
+    } while (next !== undefined);
   }
 }
 

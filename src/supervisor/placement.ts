@@ -85,7 +85,7 @@ export class Placement {
   chooseSlot(group?: string): TaskSlot {
     const slots = this.#options.slots();
     if (group !== undefined) {
-      const sum = [...group].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) >>> 0, 7);
+      const sum = Buffer.from(group).reduce((hash, byte) => (hash * 31 + byte) >>> 0, 7);
       const slot = slots[sum % slots.length];
       if (slot !== undefined) return slot;
     }

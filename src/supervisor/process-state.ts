@@ -1,4 +1,5 @@
 import type { TaskStatus } from '../shared/messages/index.ts';
+import { unreachable } from '../shared/util/unreachable.ts';
 import type { StoredExit } from '../store/exit-store.ts';
 
 /**
@@ -58,5 +59,7 @@ export function statusOf(state: ProcessState): TaskStatus {
     case 'paused':
     case 'stopped':
       return state.kind;
+    default:
+      return unreachable(state);
   }
 }

@@ -79,8 +79,7 @@ export class SharedShims {
       start = { promise: this.#start(key, group), claims: 0 };
       const started = start;
       group.starting.add(started);
-      const done = () => group.starting.delete(started);
-      started.promise.then(done, done);
+      started.promise.finally(() => group.starting.delete(started)).catch(() => undefined);
     }
     start.claims += 1;
     const started = await until(start.promise, { ...limit, doing: `starting a shim of ${key.binary}` });
