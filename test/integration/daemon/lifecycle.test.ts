@@ -1,12 +1,17 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { eventsDefinition, tasksDefinition, versionDefinition } from '../../../src/shared/grpc/index.ts';
-import { typeUrls } from '../../../src/shared/wire/any.ts';
+import {
+  containersDefinition,
+  eventsDefinition,
+  tasksDefinition,
+  versionDefinition,
+} from '../../../src/shared/grpc/index.ts';
+import { typeUrls, wireAny } from '../../../src/shared/wire/any.ts';
 import { failureOf } from '../../helpers/api-client.ts';
 import { Daemon } from '../../helpers/daemon.ts';
 import { mainProgram, Program, runProgram } from '../../helpers/program.ts';
-import { createContainer, createTask, startTask } from '../../helpers/tasks.ts';
+import { createTask, startTask } from '../../helpers/tasks.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
 const modeOf = (file: string) => (statSync(file).mode & 0o7777).toString(8);
@@ -84,9 +89,12 @@ describe('a daemon that is stopped', () => {
     // Asks for nothing that the runtime without isolation would have to refuse.
     const spec = { ociVersion: '1.0.2', process: { args: ['/bin/sleep', '1000'], cwd: '/', env: [] } };
     const value = Buffer.from(JSON.stringify(spec));
-    await createContainer(daemon, 'survivor', {
-      runtime: 'io.shimd.process.v1',
-      spec: { typeUrl: typeUrls.spec, value },
+    await daemon.client.call(containersDefinition.create, {
+      container: {
+        id: 'survivor',
+        runtime: { name: 'io.shimd.process.v1' },
+        spec: wireAny({ typeUrl: typeUrls.spec, value }),
+      },
     });
     await createTask(daemon, 'survivor');
     await startTask(daemon, 'survivor');
