@@ -7,6 +7,7 @@ import { ForegroundStdio, unattendedStdio } from '../attach/stdio.ts';
 import { openTerminal, terminalSize } from '../attach/terminal.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { defineCommand } from '../command.ts';
+import { isHostRuntime } from '../container/host-spec.ts';
 import {
   createContainerAndTask,
   type NewContainer,
@@ -67,6 +68,7 @@ export const run = defineCommand({
     ["shimd run --rm --rootfs ./rootfs -- /bin/sh -c 'echo hi; exit 7'", 'prints hi, exits with 7'],
     ['shimd run --rm -t --rootfs ./rootfs -- /bin/sh', 'a shell in a terminal'],
     ['shimd run -d --id web --log /var/log/web.log --rootfs ./rootfs -- /bin/httpd -f', 'a service, writing to a log'],
+    ['shimd run --runtime io.shimd.process.v1 -- ls /', 'a process on the host, without isolation'],
     ['tar c . | shimd run --rm --bundle ./bundle -- tar t', 'input through a pipe, an OCI bundle'],
   ],
   exitCodes: runExitCodes,
@@ -75,7 +77,8 @@ export const run = defineCommand({
   failureStatus: exitStatus.shimd,
 
   async run(context, options, args) {
-    const { rootfs, bundle, detach } = options;
+    const { bundle, detach, runtime = defaultRuntime } = options;
+    const rootfs = options.rootfs ?? (bundle === undefined && isHostRuntime(runtime) ? '/' : undefined);
     if ((rootfs === undefined) === (bundle === undefined)) {
       throw new UsageError('name either --rootfs DIR or --bundle DIR');
     }
@@ -87,6 +90,7 @@ export const run = defineCommand({
     const spec = await specFor({
       id,
       namespace: context.namespace,
+      runtime,
       source:
         rootfs === undefined ? { kind: 'bundle', directory: bundle ?? '' } : { kind: 'rootfs', directory: rootfs },
       args,
@@ -104,7 +108,7 @@ export const run = defineCommand({
       namespace: context.namespace,
       id,
       idIsOurs: options.id === undefined,
-      runtime: options.runtime ?? defaultRuntime,
+      runtime,
       labels: Object.fromEntries(options.label),
       spec,
     };

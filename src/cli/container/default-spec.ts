@@ -99,7 +99,7 @@ const mounts: readonly Mount[] = [
   },
 ];
 
-const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const cpuPeriod = 100_000;
 
 /** The longest host name that the kernel takes. */

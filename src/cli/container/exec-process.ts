@@ -25,6 +25,6 @@ export function execProcess(init: Process, request: ExecRequest): Process {
     args: [...request.args],
     env: mergeEnvironment(init.env ?? [], [...term, ...request.env]),
     cwd: request.cwd ?? init.cwd,
-    user: request.user ?? init.user,
+    ...(request.user ? { user: request.user } : {}),
   };
 }

@@ -15,7 +15,8 @@ export interface Spec {
 export interface Process {
   terminal?: boolean;
   consoleSize?: ConsoleSize;
-  user: User;
+  /** Absent: root, or for a process on the host whom the shim runs as. */
+  user?: User;
   args: string[];
   env?: string[];
   cwd: string;

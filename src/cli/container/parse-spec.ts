@@ -1,4 +1,4 @@
-import type { Process, Spec } from './oci.ts';
+import type { Process, Spec, User } from './oci.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -25,19 +25,19 @@ export function parseSpec(text: string, origin: string): Spec {
 
 function parseProcess(value: unknown, where: string): Process {
   const process = objectAt(value, where);
-  const user = objectAt(process['user'] ?? {}, `${where}.user`);
   return {
     ...process,
     terminal: process['terminal'] === true,
     args: stringsAt(process['args'] ?? [], `${where}.args`),
     env: stringsAt(process['env'] ?? [], `${where}.env`),
     cwd: stringAt(process['cwd'] ?? '/', `${where}.cwd`),
-    user: {
-      ...user,
-      uid: numberAt(user['uid'] ?? 0, `${where}.user.uid`),
-      gid: numberAt(user['gid'] ?? 0, `${where}.user.gid`),
-    },
+    ...(process['user'] === undefined ? {} : { user: parseUser(process['user'], `${where}.user`) }),
   };
+}
+
+function parseUser(value: unknown, where: string): User {
+  const user = objectAt(value, where);
+  return { ...user, uid: numberAt(user['uid'] ?? 0, `${where}.uid`), gid: numberAt(user['gid'] ?? 0, `${where}.gid`) };
 }
 
 function parseJson(text: string, origin: string): unknown {

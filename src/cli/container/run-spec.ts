@@ -9,6 +9,7 @@ import {
   type Network,
   resourcesOf,
 } from './default-spec.ts';
+import { hostSpec, isHostRuntime } from './host-spec.ts';
 import type { ConsoleSize, Spec } from './oci.ts';
 import { resolveUser } from './user.ts';
 
@@ -16,6 +17,7 @@ import { resolveUser } from './user.ts';
 export interface RunRequest {
   readonly id: string;
   readonly namespace: string;
+  readonly runtime: string;
   readonly source: { readonly kind: 'rootfs' | 'bundle'; readonly directory: string };
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -41,6 +43,7 @@ export function specFor(request: RunRequest): Promise<Spec> {
 async function fromRootfs(request: RunRequest): Promise<Spec> {
   if (request.args.length === 0) throw new UsageError('no command given; name it after --, e.g. -- /bin/sh');
   const rootfs = await resolveRootfs(request.source.directory);
+  if (isHostRuntime(request.runtime)) return onHost(request, rootfs);
   const network = request.network ?? 'none';
   return defaultSpec({
     id: request.id,
@@ -56,6 +59,26 @@ async function fromRootfs(request: RunRequest): Promise<Spec> {
     network,
     limits: request.limits,
     hostFiles: network === 'host' ? resolverFiles.filter((file) => existsSync(file)) : [],
+  });
+}
+
+async function onHost(request: RunRequest, rootfs: string): Promise<Spec> {
+  const { network, readonlyRootfs, limits } = request;
+  const isolation = { '--net': network, '--read-only': readonlyRootfs || undefined, '--memory': limits.memory };
+  const asked = Object.entries({ ...isolation, '--cpus': limits.cpus, '--pids': limits.pids }).find(
+    ([, value]) => value,
+  );
+  if (asked) throw new UsageError(`${asked[0]}: ${request.runtime} runs processes on the host and isolates nothing`);
+  if (rootfs !== '/') {
+    throw new UsageError(`${request.runtime} runs processes on the host itself: leave --rootfs out, or make it /`);
+  }
+  return hostSpec({
+    args: request.args,
+    env: request.env,
+    cwd: request.cwd ?? '/',
+    user: request.user === undefined ? undefined : await resolveUser(request.user, rootfs),
+    terminal: request.terminal ?? false,
+    consoleSize: request.consoleSize,
   });
 }
 
@@ -78,7 +101,7 @@ async function fromBundle(request: RunRequest): Promise<Spec> {
       args,
       env: mergeEnvironment(process.env ?? [], request.env),
       cwd: request.cwd ?? process.cwd,
-      user: request.user === undefined ? process.user : await resolveUser(request.user, spec.root.path),
+      ...(request.user === undefined ? {} : { user: await resolveUser(request.user, spec.root.path) }),
       terminal,
       ...(terminal && request.consoleSize ? { consoleSize: request.consoleSize } : {}),
     },

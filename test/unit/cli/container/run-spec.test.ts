@@ -16,6 +16,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 const request = (changes: Partial<RunRequest>): RunRequest => ({
   id: 'web',
   namespace: 'ns',
+  runtime: 'io.containerd.runc.v2',
   source: { kind: 'bundle', directory },
   args: [],
   env: [],
@@ -66,6 +67,27 @@ describe('a root file system', () => {
     writeFileSync(path.join(directory, 'file'), '');
     const file = { kind: 'rootfs' as const, directory: path.join(directory, 'file') };
     await expect(specFor(request({ source: file, args: ['true'] }))).rejects.toThrow(/file: not a directory/);
+  });
+});
+
+describe('the runtime for processes on the host', () => {
+  const runtime = 'io.shimd.process.v1';
+  const source = { kind: 'rootfs', directory: '/' } as const;
+
+  test('gets a spec that asks for no isolation', async () => {
+    const spec = await specFor(request({ runtime, source, args: ['ls'], env: ['A=1'] }));
+    expect(spec).toEqual({
+      ociVersion: '1.0.2',
+      process: { terminal: false, args: ['ls'], env: [expect.stringMatching(/^PATH=/), 'A=1'], cwd: '/' },
+      root: { path: '/' },
+    });
+  });
+
+  test('refuses what it could not keep', async () => {
+    const wrong = { kind: 'rootfs', directory: path.join(directory, 'rootfs') } as const;
+    await expect(specFor(request({ runtime, source: wrong, args: ['ls'] }))).rejects.toThrow(/leave --rootfs out/);
+    const limited = request({ runtime, source, args: ['ls'], limits: { memory: 5 } });
+    await expect(specFor(limited)).rejects.toThrow(/--memory: .* isolates nothing/);
   });
 });
 
