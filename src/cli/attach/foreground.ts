@@ -175,15 +175,15 @@ export class Foreground {
   async #resize(): Promise<void> {
     if (!this.#terminal) return;
     const { size } = this.#terminal;
-    await this.#quietly(
-      this.#daemon.call(
+    // The process may be ending, in the runtime's own words: a size that does not arrive is no reason to speak.
+    await this.#daemon
+      .call(
         tasksDefinition.resizePty,
         this.#name.namespace,
         { containerId: this.#name.task, execId: this.#name.exec, ...size },
         { timeout: signalTimeout },
-      ),
-      'tell the program the size of the terminal',
-    );
+      )
+      .catch(() => undefined);
   }
 
   /** Calls about a process that may have ended meanwhile: that it has is no news. */

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isErrnoException } from '../../shared/errors/index.ts';
 import { bundleFiles } from '../../shared/layout.ts';
@@ -17,22 +17,25 @@ export async function readBundleSpec(directory: string): Promise<Spec> {
   });
   const spec = parseSpec(text, file);
   const root = { ...spec.root, path: path.resolve(bundle, spec.root.path) };
-  await assertDirectory(root.path, `root.path of ${file}`);
-  return { ...spec, root, mounts: (spec.mounts ?? []).map((mount) => absoluteSource(mount, bundle)) };
+  return {
+    ...spec,
+    root: { ...root, path: await realDirectory(root.path, `root.path of ${file}`) },
+    mounts: (spec.mounts ?? []).map((mount) => absoluteSource(mount, bundle)),
+  };
 }
 
 /** The absolute path of a root file system. Throws an error that says what is wrong with it. */
 export async function resolveRootfs(directory: string): Promise<string> {
-  const rootfs = path.resolve(directory);
-  await assertDirectory(rootfs, '--rootfs');
-  return rootfs;
+  return realDirectory(path.resolve(directory), '--rootfs');
 }
 
-async function assertDirectory(directory: string, what: string): Promise<void> {
-  const found = await stat(directory).catch((error: unknown) => {
+/** Without symbolic links: runc takes none for a root file system. */
+async function realDirectory(directory: string, what: string): Promise<string> {
+  const real = await realpath(directory).catch((error: unknown) => {
     throw new Error(`${what} ${directory}: ${whyUnreadable(error, 'directory')}`, { cause: error });
   });
-  if (!found.isDirectory()) throw new Error(`${what} ${directory}: not a directory`);
+  if (!(await stat(real)).isDirectory()) throw new Error(`${what} ${directory}: not a directory`);
+  return real;
 }
 
 /** Only of bind mounts is the source a path. */
