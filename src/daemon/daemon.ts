@@ -1,18 +1,14 @@
 import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createApiServer } from '../api/index.ts';
-import { type Envelope, EventsEndpoint, Exchange } from '../events/index.ts';
+import { Exchange } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import { closeInheritedOnExec, peerOfSocket } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { packageVersion } from '../shared/package-version.ts';
-import { Store } from '../store/index.ts';
-import { Supervisor } from '../supervisor/index.ts';
 import type { Settings } from './config/settings.ts';
-import { lockDirectories } from './daemon-lock.ts';
-import { EarlyEvents } from './early-events.ts';
 import { exitCodes, StartError } from './exit-code.ts';
+import { layFoundation } from './foundation.ts';
 import { groupNumber } from './group.ts';
 import { CleanupStack } from './lifecycle/cleanup-stack.ts';
 import { prepareDirectory } from './prepare-directory.ts';
@@ -49,42 +45,14 @@ export class Daemon {
 }
 
 async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack): Promise<void> {
-  const { directories, address, eventsAddress, deadlines } = settings;
+  const { address } = settings;
   const began = performance.now();
   const version = packageVersion();
   closeInheritedOnExec();
   const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
   await prepareDirectories(settings, group);
-  const locks = lockDirectories(directories);
-  cleanup.push('release the directories', () => locks[Symbol.dispose]());
-
-  const store = await Store.open(directories.root, { logger });
-  cleanup.push('close the store', () => store.close());
-
-  // Before any shim is adopted: one whose events find no endpoint waits 5 s for each.
-  const early = new EarlyEvents<Envelope>();
-  const endpoint = await EventsEndpoint.listen(eventsAddress, (envelope) => early.take(envelope), logger);
-  cleanup.push('close the events endpoint', () => endpoint.close());
-
   const exchange = new Exchange();
-  const supervisor = await Supervisor.open({
-    directories,
-    workers: settings.workers,
-    deadlines,
-    placement: settings.placement,
-    exits: store.exits,
-    exchange,
-    logger,
-    eventsAddress,
-    apiAddress: address,
-    publishBinary: ownExecutable(),
-    shimEnvironment: settings.shimEnvironment,
-    debug: settings.shimDebug,
-    logLevel: settings.logLevel,
-  });
-  cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
-  early.deliverTo((envelope) => supervisor.receive(envelope));
-
+  const { store, supervisor } = await layFoundation(settings, { exchange, logger, cleanup });
   cleanup.push('end event streams', () => exchange.close(unavailable('the daemon is stopping')));
 
   const api = createApiServer({ supervisor, store, exchange, logger, version: { version, revision: '' } });
@@ -123,9 +91,4 @@ async function checkParent(address: string): Promise<void> {
     `cannot listen at ${address}: there is no directory ${parent}; make it first`,
     exitCodes.failure,
   );
-}
-
-/** What shims are given as `-publish-binary`: this program understands `publish`. */
-function ownExecutable(): string {
-  return fileURLToPath(new URL('../main.js', import.meta.url));
 }

@@ -1,0 +1,61 @@
+import { fileURLToPath } from 'node:url';
+import { type Envelope, EventsEndpoint } from '../events/index.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import { Store } from '../store/index.ts';
+import { Supervisor, type SupervisorOptions } from '../supervisor/index.ts';
+import type { Settings } from './config/settings.ts';
+import { lockDirectories } from './daemon-lock.ts';
+import { EarlyEvents } from './early-events.ts';
+import type { CleanupStack } from './lifecycle/cleanup-stack.ts';
+
+/** What the daemon and the library stand on alike. */
+export interface Foundation {
+  readonly store: Store;
+  readonly supervisor: Supervisor;
+}
+
+/**
+ * Locks the directories, which have to be there, and puts up store, events endpoint and supervisor, in that order; what
+ * undoes each goes on `cleanup` at once. Resolves when every shim that was left running is adopted.
+ */
+export async function layFoundation(
+  settings: Settings,
+  parts: { readonly exchange: SupervisorOptions['exchange']; readonly logger: Logger; readonly cleanup: CleanupStack },
+): Promise<Foundation> {
+  const { directories, eventsAddress } = settings;
+  const { exchange, logger, cleanup } = parts;
+  const locks = lockDirectories(directories);
+  cleanup.push('release the directories', () => locks[Symbol.dispose]());
+
+  const store = await Store.open(directories.root, { logger });
+  cleanup.push('close the store', () => store.close());
+
+  // Before any shim is adopted: one whose events find no endpoint waits 5 s for each.
+  const early = new EarlyEvents<Envelope>();
+  const endpoint = await EventsEndpoint.listen(eventsAddress, (envelope) => early.take(envelope), logger);
+  cleanup.push('close the events endpoint', () => endpoint.close());
+
+  const supervisor = await Supervisor.open({
+    directories,
+    workers: settings.workers,
+    deadlines: settings.deadlines,
+    placement: settings.placement,
+    exits: store.exits,
+    exchange,
+    logger,
+    eventsAddress,
+    apiAddress: settings.address,
+    publishBinary: ownExecutable(),
+    shimEnvironment: settings.shimEnvironment,
+    debug: settings.shimDebug,
+    logLevel: settings.logLevel,
+  });
+  cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
+  early.deliverTo((envelope) => supervisor.receive(envelope));
+  return { store, supervisor };
+}
+
+/** What shims are given as `-publish-binary`: this program understands `publish`. */
+function ownExecutable(): string {
+  return fileURLToPath(new URL('../main.js', import.meta.url));
+}
