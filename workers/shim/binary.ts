@@ -3,6 +3,7 @@ import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
+import { withNofileSoft } from '../../src/shared/host/index.ts';
 import { bundleFiles } from '../../src/shared/layout.ts';
 import type { RuntimeInfo, WorkerSettings } from '../../src/shared/messages/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
@@ -127,17 +128,20 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
   }
   const { execa } = await import('execa');
   const budget = remaining(action.deadline);
-  const child = execa(binary, action.args, {
-    cwd: action.directory,
-    env: action.environment,
-    input: action.input,
-    encoding: 'buffer',
-    buffer: false,
-    reject: false,
-    // Its own process group, and not ended with this thread: a shim outlives everything above it.
-    detached: true,
-    cleanup: false,
-  });
+  // Node has raised its own limit of descriptors; a shim would hand that on to every task.
+  const child = withNofileSoft(() =>
+    execa(binary, action.args, {
+      cwd: action.directory,
+      env: action.environment,
+      input: action.input,
+      encoding: 'buffer',
+      buffer: false,
+      reject: false,
+      // Its own process group, and not ended with this thread: a shim outlives everything above it.
+      detached: true,
+      cleanup: false,
+    }),
+  );
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
   const timers: NodeJS.Timeout[] = [];

@@ -10,11 +10,16 @@ let engine: typeof RE2JS | undefined;
  */
 export function compilePattern(source: string): (value: string) => boolean {
   // Few filters have a pattern: the engine is loaded with the first one that does.
-  engine ??= (load('re2js') as typeof import('re2js')).RE2JS;
+  engine ??= loadEngine();
   try {
     const expression = engine.compile(source);
     return (value) => expression.matcher(value).find();
   } catch {
     return () => false;
   }
+}
+
+function loadEngine(): typeof RE2JS {
+  const module: { readonly RE2JS: typeof RE2JS } = load('re2js');
+  return module.RE2JS;
 }
