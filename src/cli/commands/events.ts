@@ -17,7 +17,7 @@ export const events = defineCommand({
   },
   examples: [
     ['shimd events', 'everything in the namespace'],
-    ["shimd events --json -f 'topic==/tasks/exit'", 'every exit, as one JSON object a line'],
+    ['shimd events --json -f \'topic=="/tasks/exit"\'', 'every exit, as one JSON object a line'],
     ["shimd events -f 'event.container_id==web'", 'of one container'],
   ],
   json: true,

@@ -22,6 +22,8 @@ import { flag, list, value } from '../option.ts';
 import { parseEnvironment, parseInnerPath } from '../parse.ts';
 
 const deleteBudget = 5000;
+/** A shim waits 10 s for output that a child left behind holds open; the daemon finishes the delete without us. */
+const deleteTimeout = 2000;
 
 export const exec = defineCommand({
   description:
@@ -142,7 +144,12 @@ async function start(daemon: Daemon, name: ProcessName, signal?: AbortSignal): P
 /** An ended exec that could not be removed goes with its task. */
 async function remove(daemon: Daemon, { namespace, task, exec }: ProcessName): Promise<void> {
   await whileUnavailable(deleteBudget, () =>
-    daemon.call(tasksDefinition.deleteProcess, namespace, { containerId: task, execId: exec }),
+    daemon.call(
+      tasksDefinition.deleteProcess,
+      namespace,
+      { containerId: task, execId: exec },
+      { timeout: deleteTimeout },
+    ),
   ).catch((error: unknown) => {
     if (!hasCode(error, 'NOT_FOUND', 'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'FAILED_PRECONDITION', 'UNKNOWN')) throw error;
   });

@@ -69,6 +69,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./slots.ts')).slots,
   },
   {
+    name: 'load',
+    summary: 'put load on the daemon, and check every exit',
+    load: async () => (await import('./load.ts')).load,
+  },
+  {
     name: 'version',
     summary: 'show the versions of client and daemon',
     load: async () => (await import('./version.ts')).version,
