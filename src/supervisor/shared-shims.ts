@@ -116,6 +116,17 @@ export class SharedShims {
     for (const group of this.#groups.values()) group.shims.delete(shim);
   }
 
+  /** Ends the shims that are empty, whatever is left of their grace; resolves when they have ended or will not. */
+  async endIdle(): Promise<void> {
+    for (const [shim, timer] of this.#idle) {
+      clearTimeout(timer);
+      const stop = this.#stop(shim).finally(() => this.#stops.delete(stop));
+      this.#stops.add(stop);
+    }
+    this.#idle.clear();
+    await Promise.allSettled(this.#stops);
+  }
+
   /** Ends no shim; those that are being stopped are left to finish. */
   async close(): Promise<void> {
     this.#closed = true;

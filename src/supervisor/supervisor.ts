@@ -204,6 +204,11 @@ export class Supervisor {
     return shimViews(this.#context);
   }
 
+  /** Ends shared shims without tasks now, not after their grace: for who leaves nothing behind. */
+  endIdleShims(): Promise<void> {
+    return this.#open(() => this.#context.placement.shared.endIdle());
+  }
+
   slots(): SlotView[] {
     return slotViews(this.#context, this.#pool.slots);
   }
