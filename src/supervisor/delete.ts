@@ -88,6 +88,8 @@ function finishExec(context: Context, task: Task, process: TaskProcess): void {
 export async function finishTask(context: Context, task: Task, exit: Exit): Promise<void> {
   const { init, ref, shim } = task;
   for (const process of task.execs.values()) await tellLastExit(context, task, process);
+  // A delete and a forced one can end together: the first tells.
+  if (context.registry.findTask(ref) !== task) return;
   if (init.state.kind !== 'stopped' && (exit.pid > 0 || init.pid > 0)) {
     context.router.exit(ref, { ...exit, pid: exit.pid || init.pid }, 'state');
     context.router.release(task, init);

@@ -13,11 +13,10 @@ import { exitOf } from './wait.ts';
 /** Ends a task whatever its state, and whether or not its shim answers. It goes on without its caller. */
 export async function destroyTask(context: Context, ref: TaskRef, call: CallOptions): Promise<Exit> {
   const task = context.registry.task(ref);
-  const { init } = task;
-  init.deletion ??= wholeDestroy(context, task).finally(() => {
-    init.deletion = undefined;
+  task.destruction ??= wholeDestroy(context, task).finally(() => {
+    task.destruction = undefined;
   });
-  return join(init.deletion, budgetOf(context), call, `destroying task ${ref.task}`);
+  return join(task.destruction, budgetOf(context), call, `destroying task ${ref.task}`);
 }
 
 const budgetOf = ({ deadlines }: Context): number => deadlines.load + deadlines.shutdown + 3 * deadlines.cleanup;

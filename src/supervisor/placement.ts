@@ -45,6 +45,8 @@ export class Placement {
   readonly shared: SharedShims;
   readonly resolver = new RuntimeResolver();
   readonly #options: PlacementOptions;
+  /** Creates under way that get a shim of their own: no slot counts them yet. */
+  readonly #creating = new Map<TaskSlot, number>();
   readonly #facts = new Map<string, { readonly facts: Promise<BinaryFacts>; readonly at: number }>();
 
   constructor(options: PlacementOptions) {
@@ -89,9 +91,9 @@ export class Placement {
       const slot = slots[sum % slots.length];
       if (slot !== undefined) return slot;
     }
-    const load = new Map<TaskSlot, number>(
-      slots.map((slot) => [slot, slot.operations + (slot.state.kind === 'ready' ? 0 : 1e6)]),
-    );
+    const loadOf = (slot: TaskSlot) =>
+      slot.operations + (this.#creating.get(slot) ?? 0) + (slot.state.kind === 'ready' ? 0 : 1e6);
+    const load = new Map<TaskSlot, number>(slots.map((slot) => [slot, loadOf(slot)]));
     for (const shim of this.#options.registry.shims()) {
       load.set(shim.slot, (load.get(shim.slot) ?? 0) + 1 + shim.tasks.size);
     }
@@ -107,7 +109,13 @@ export class Placement {
       ...(request.options === undefined ? {} : { options: request.options }),
     };
     const slot = this.chooseSlot(facts.group === undefined ? undefined : `${ref.namespace}/${facts.group}`);
-    return { slot, binary, choice: { kind: 'own', start }, shim: undefined, release: () => undefined };
+    this.#creating.set(slot, (this.#creating.get(slot) ?? 0) + 1);
+    let released = false;
+    const release = () => {
+      if (!released) this.#creating.set(slot, (this.#creating.get(slot) ?? 1) - 1);
+      released = true;
+    };
+    return { slot, binary, choice: { kind: 'own', start }, shim: undefined, release };
   }
 
   #groupedFacts(request: CreateRequest): SpecFacts {

@@ -86,11 +86,6 @@ export class SharedShims {
     return this.#claim(started);
   }
 
-  /** Takes up a shared shim that recovery found. Its key's environment is not known any more: it gets no new tasks. */
-  adopted(shim: Shim): void {
-    this.settle(shim);
-  }
-
   /** To be called when a task left the shim: ends it in time where it is empty. */
   settle(shim: Shim): void {
     if (this.#closed || shim.mode !== 'shared') return;

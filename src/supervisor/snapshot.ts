@@ -59,7 +59,10 @@ export function taskGone(context: Context, task: Task, exits: readonly LostExit[
 export function leftShim(context: Context, shim: NonNullable<Task['shim']>): void {
   if (shim.tasks.size > 0) return;
   if (shim.mode === 'per-task') {
-    if (shim.state.kind !== 'gone') shim.set({ kind: 'gone', reason: 'its task was deleted' });
+    if (shim.state.kind !== 'gone') {
+      shim.set({ kind: 'stopping' });
+      shim.set({ kind: 'gone', reason: 'its task was deleted' });
+    }
     context.registry.removeShim(shim);
     return;
   }

@@ -1,4 +1,5 @@
 import type { ExecId, TaskRef } from '../shared/identifiers.ts';
+import type { Exit } from '../shared/messages/index.ts';
 import type { Shim } from './shim.ts';
 import type { SpecFacts } from './spec-facts.ts';
 import type { TaskProcess } from './task-process.ts';
@@ -14,6 +15,8 @@ export class Task {
   readonly execs = new Map<ExecId, TaskProcess>();
   /** Undefined once the shim is gone and what it left is removed: only its exits are left. */
   shim: Shim | undefined;
+  /** A forced delete under way; a second caller joins it. It does not join an ordinary one, which may hang. */
+  destruction: Promise<Exit> | undefined;
 
   constructor(options: {
     readonly ref: TaskRef;

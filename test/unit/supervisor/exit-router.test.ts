@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { silentLogger } from '../../../src/shared/log/logger.ts';
+import type { Exit } from '../../../src/shared/messages/index.ts';
+import { ExitRouter } from '../../../src/supervisor/exit-router.ts';
+import { Registry } from '../../../src/supervisor/registry.ts';
+import { TaskEvents } from '../../../src/supervisor/task-events.ts';
+import { addExec, addTask, execOf, MemoryExits, RecordedEvents, refOf } from './fixture.ts';
+
+const exit = (pid: number, status = 0): Exit => ({ pid, status, exitedAt: { seconds: 100, nanos: 1 } });
+
+let registry: Registry;
+let exits: MemoryExits;
+let sink: RecordedEvents;
+let events: TaskEvents;
+let router: ExitRouter;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  registry = new Registry();
+  exits = new MemoryExits();
+  sink = new RecordedEvents();
+  events = new TaskEvents(sink, silentLogger);
+  router = new ExitRouter({ registry, exits, events, logger: silentLogger });
+});
+afterEach(() => {
+  router.close();
+  vi.useRealTimers();
+});
+
+describe('the exit router', () => {
+  it('tells an exit once, stored before, and drops the repeats of other sources', async () => {
+    const task = addTask(registry, 'a', { running: true });
+    const { promise } = task.init.waiters.add();
+    router.exit(refOf('a'), exit(10, 7), 'event');
+    router.exit(refOf('a'), exit(10, 7), 'wait');
+    router.exit(refOf('a'), exit(10, 137), 'made-up');
+    expect(await promise).toMatchObject({ status: 7, source: 'event' });
+    expect(sink.seen).toEqual(['exit a 7']);
+    expect(exits.get(refOf('a'))).toMatchObject({ status: 7 });
+  });
+
+  it('holds an exit that overtook the reply to Start until that is handled', () => {
+    const task = addTask(registry, 'a');
+    task.init.set({ kind: 'starting', pid: 10 });
+    router.exit(refOf('a'), exit(10, 3), 'wait');
+    vi.advanceTimersByTime(60_000);
+    expect(sink.seen).toEqual([]);
+    task.init.set({ kind: 'running', pid: 10 });
+    events.started(task.init, 10);
+    router.settled(task, task.init);
+    expect(sink.seen).toEqual(['start a', 'exit a 3']);
+  });
+
+  it('holds an exit that overtook the reply to Create, and drops that of an earlier task of the id', () => {
+    const reservation = registry.reserve(refOf('a'));
+    router.exit(refOf('a'), exit(9, 1), 'event');
+    router.exit(refOf('a'), exit(10, 2), 'wait');
+    reservation.release();
+    router.created(addTask(registry, 'a', { pid: 10 }));
+    expect(sink.seen).toEqual(['exit a 2']);
+  });
+
+  it('drops exits of another pid, of unknown tasks and of execs that never ran', () => {
+    const task = addTask(registry, 'a', { running: true });
+    addExec(task, 'x', 0);
+    router.exit(refOf('a'), exit(99, 1), 'event');
+    router.exit(refOf('b'), exit(1, 1), 'event');
+    router.exit(execOf('a', 'x'), exit(50, 1), 'event');
+    expect(sink.seen).toEqual([]);
+    expect(exits.kept.size).toBe(0);
+  });
+
+  it("tells an init's exit after its execs', where they end with it", () => {
+    const task = addTask(registry, 'a', { running: true });
+    addExec(task, 'x', 11);
+    router.exit(refOf('a'), exit(10, 1), 'wait');
+    expect(sink.seen).toEqual([]);
+    task.execs.forEach((process) => {
+      process.killed = true;
+    });
+    router.exit(execOf('a', 'x'), exit(11, 137), 'wait');
+    expect(sink.seen).toEqual(['exit a/x 137', 'exit a 1']);
+  });
+
+  it('does not hold an init longer than a second for an exec whose exit does not come', () => {
+    addExec(addTask(registry, 'a', { running: true }), 'x', 11);
+    router.exit(refOf('a'), exit(10, 1), 'wait');
+    vi.advanceTimersByTime(999);
+    expect(sink.seen).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(sink.seen).toEqual(['exit a 1']);
+  });
+
+  it('does not hold an init whose execs outlive it', () => {
+    addExec(addTask(registry, 'a', { running: true, ownsPidNamespace: false }), 'x', 11);
+    router.exit(refOf('a'), exit(10, 1), 'wait');
+    expect(sink.seen).toEqual(['exit a 1']);
+  });
+
+  it('tells an out-of-memory kill before the exit that it caused', () => {
+    addTask(registry, 'a', { running: true });
+    router.exit(refOf('a'), exit(10, 137), 'wait');
+    expect(sink.seen).toEqual([]);
+    router.oom(refOf('a'));
+    expect(sink.seen).toEqual(['oom a', 'exit a 137']);
+  });
+
+  it('waits for no out-of-memory event where the daemon itself killed', () => {
+    addTask(registry, 'a', { running: true }).init.killed = true;
+    router.exit(refOf('a'), exit(10, 137), 'wait');
+    expect(sink.seen).toEqual(['exit a 137']);
+  });
+
+  it('lets a seen exit correct a made-up one without telling it again', () => {
+    const task = addTask(registry, 'a', { running: true });
+    router.exit(refOf('a'), exit(10, 137), 'made-up');
+    router.exit(refOf('a'), exit(10, 5), 'wait');
+    expect(sink.seen).toEqual(['exit a 137']);
+    expect(task.init.state).toMatchObject({ kind: 'stopped', exit: { status: 5 } });
+    expect(exits.get(refOf('a'))).toMatchObject({ status: 5 });
+  });
+
+  it('tells an exit that cannot be stored', () => {
+    addTask(registry, 'a', { running: true });
+    vi.spyOn(exits, 'put').mockImplementation(() => {
+      throw new Error('disk full');
+    });
+    router.exit(refOf('a'), exit(10, 5), 'wait');
+    expect(sink.seen).toEqual(['exit a 5']);
+  });
+
+  it('keeps what happened before anybody listened for the first who does', () => {
+    addTask(registry, 'a', { running: true });
+    sink.listening = false;
+    events.recovering = true;
+    router.exit(refOf('a'), exit(10, 5), 'state');
+    events.recovering = false;
+    expect(sink.seen).toEqual([]);
+    sink.subscribe();
+    sink.subscribe();
+    expect(sink.seen).toEqual(['exit a 5']);
+  });
+});
