@@ -46,8 +46,7 @@ async function listen(socket: string, bootstrap: Bootstrap): Promise<void> {
   process.on('SIGHUP', () => undefined);
   process.on('uncaughtException', (error) => logger.error('uncaught exception', { error: error.stack }));
   process.on('unhandledRejection', (reason) => logger.error('unhandled rejection', { error: String(reason) }));
-  // The bundle of one task must not be held by the shim of many.
-  process.chdir('/');
+  // It goes on working in the bundle that it was started for, as shims do: that is how its process is recognized.
 
   const { eventsAddress: address, namespace } = bootstrap;
   const publisher = new EventPublisher({ address, namespace, logger });

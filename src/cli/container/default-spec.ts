@@ -129,6 +129,8 @@ export function defaultSpec(parameters: SpecParameters): Spec {
         permitted: defaultCapabilities,
       },
       noNewPrivileges: true,
+      // As containerd's own spec has it: otherwise the task has what the runtime raised for itself.
+      rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1024 }],
       // Said even though it is the kernel's own: otherwise the task has the shim's, and the shim the daemon's.
       oomScoreAdj: 0,
     },
