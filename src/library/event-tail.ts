@@ -74,7 +74,7 @@ export class EventTail {
       this.#wake();
     };
     const release = onAbort(signal, finish);
-    const next = async (): Promise<IteratorResult<TaskEvent, undefined>> => {
+    const advance = async (): Promise<IteratorResult<TaskEvent, undefined>> => {
       for (;;) {
         if (done) return { done: true, value: undefined };
         if (position < this.#cursor) break;
@@ -99,7 +99,7 @@ export class EventTail {
     let turn: Promise<unknown> = Promise.resolve();
     const iterator: AsyncIterableIterator<TaskEvent> = {
       next: () => {
-        const result = turn.then(() => next());
+        const result = turn.then(advance);
         turn = result.catch(() => undefined);
         return result;
       },
