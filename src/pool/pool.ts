@@ -1,5 +1,6 @@
 import type { Logger } from '../shared/log/logger.ts';
 import type { Report, WorkerSettings } from '../shared/messages/index.ts';
+import { OrphanReaper } from './orphan-reaper.ts';
 import { Slot } from './slot.ts';
 
 export interface PoolOptions {
@@ -17,13 +18,16 @@ export interface PoolOptions {
 /** The slots. Which one does what is the supervisor's to say. */
 export class Pool {
   readonly slots: readonly Slot[];
+  readonly #orphans: OrphanReaper;
 
-  private constructor(slots: readonly Slot[]) {
+  private constructor(slots: readonly Slot[], orphans: OrphanReaper) {
     this.slots = slots;
+    this.#orphans = orphans;
   }
 
   /** Resolves when every thread serves. Throws UNAVAILABLE where one does not start; none is left then. */
   static async open(options: PoolOptions): Promise<Pool> {
+    const orphans = new OrphanReaper({ logger: options.logger });
     const entry = options.entry ?? new URL('../../workers/entry.js', import.meta.url);
     const opened = await Promise.allSettled(
       Array.from({ length: options.slots }, (_, id) =>
@@ -33,7 +37,10 @@ export class Pool {
           settings: { ...options.settings, slot: id },
           logger: options.logger,
           onReport: options.onReport,
-          onThreadLost: options.onThreadLost,
+          onThreadLost: (slot, reason) => {
+            orphans.threadLost();
+            options.onThreadLost(slot, reason);
+          },
           onThreadReplaced: options.onThreadReplaced,
         }),
       ),
@@ -44,10 +51,11 @@ export class Pool {
       await Promise.all(slots.map((slot) => slot.close()));
       throw failed.reason;
     }
-    return new Pool(slots);
+    return new Pool(slots, orphans);
   }
 
   async close(): Promise<void> {
+    this.#orphans.close();
     await Promise.all(this.slots.map((slot) => slot.close()));
   }
 
