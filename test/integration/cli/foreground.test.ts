@@ -38,7 +38,11 @@ describe.skipIf(newest === undefined || !haveRuntimes)('a command in the foregro
   /** Runs a line of our own shell with `$SHIMD` as the client. */
   const pipeline = (line: string): ReturnType<typeof runProgram> => {
     const client = `${process.execPath} ${mainProgram} --address ${daemon.socket} --namespace ${daemon.namespace}`;
-    const env = { ...daemon.environment, SHIMD: `${client} run --rm --rootfs ${busyboxRootfs}` };
+    const env = {
+      ...daemon.environment,
+      SHIMD: `${client} run --rm --rootfs ${busyboxRootfs}`,
+      DIRECTORY: daemon.directory,
+    };
     return runProgram('bash', ['-o', 'pipefail', '-c', line], { env });
   };
 
@@ -49,7 +53,7 @@ describe.skipIf(newest === undefined || !haveRuntimes)('a command in the foregro
 
   test('keeps the bytes as they are', async () => {
     const result = await pipeline(
-      'head -c 3000000 /dev/urandom > bytes && a=$(md5sum < bytes) && b=$($SHIMD -- cat < bytes | md5sum) && [ "$a" = "$b" ]',
+      'f=$DIRECTORY/bytes; head -c 3000000 /dev/urandom > $f && a=$(md5sum < $f) && b=$($SHIMD -- cat < $f | md5sum) && [ "$a" = "$b" ]',
     );
     expect(result.code).toBe(0);
   });
