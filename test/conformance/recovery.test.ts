@@ -57,7 +57,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
     expect(living.filter((id) => !isAlive(pids.get(id) ?? 0))).toEqual([]);
 
     await daemon.start();
-    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic==/tasks/exit`);
+    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic=="/tasks/exit"`);
     const tasks = await listTasks(daemon);
     expect(sorted(tasks.map(({ id }) => id ?? ''))).toEqual(ids);
     for (const task of tasks) {
@@ -89,7 +89,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
 
   test('survive a thread that is killed in their middle, and each exit is reported once', async () => {
     await allTrapping();
-    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic==/tasks/exit`);
+    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic=="/tasks/exit"`);
     const before = await daemon.client.call(adminDefinition.listSlots, {});
     const [slot] = before.slots.toSorted((one, other) => (other.tasks ?? 0) - (one.tasks ?? 0));
     expect(slot?.tasks ?? 0).toBeGreaterThan(0);

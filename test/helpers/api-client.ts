@@ -25,6 +25,7 @@ export interface CallOptions {
 
 /** What a stream has brought so far, in order; it is read without a pause. */
 export interface Stream<Message> {
+  /** Throws what ended the stream, if that was a failure. */
   readonly messages: readonly Message[];
   /** Resolves when it ended well, rejects with its CallError. */
   readonly ended: Promise<void>;
@@ -84,13 +85,24 @@ export class ApiClient implements Disposable {
       options.budget === undefined ? {} : { deadline: Date.now() + options.budget },
     );
     const messages: Answer[] = [];
+    let failure: CallError | undefined;
     const ended = new Promise<void>((resolve, reject) => {
       call.on('data', (message: Answer) => messages.push(message));
       call.once('end', resolve);
-      call.once('error', (error) => reject(new CallError(error as ServiceError)));
+      call.once('error', (error) => {
+        failure = new CallError(error as ServiceError);
+        reject(failure);
+      });
     });
     ended.catch(() => undefined);
-    return { messages, ended, cancel: () => call.cancel() };
+    return {
+      get messages() {
+        if (failure && failure.code !== 'CANCELLED') throw failure;
+        return messages;
+      },
+      ended,
+      cancel: () => call.cancel(),
+    };
   }
 
   close(): void {

@@ -271,12 +271,15 @@ export class Daemon implements AsyncDisposable {
     this.noteSockets();
     if (this.running) {
       await this.#destroyEverything().catch(() => undefined);
-      this.noteSockets();
+      // What the daemon still has to end, idle shims too, before it is told to stop and leave the rest running.
+      await this.settled();
       const ended = this.stop();
       await waitFor(() => !this.running, { budget: 10_000, doing: 'the daemon to stop' }).catch(() => this.kill());
       await ended;
     }
     this.client.close();
+    // Of a test that failed, or of a daemon that was left dead: what is killed here cannot unlink its socket.
+    const sockets = this.shimSockets();
     for (const mark of [this.directory, this.namespace]) {
       for (const { pid } of processesNaming(mark)) {
         try {
@@ -287,6 +290,7 @@ export class Daemon implements AsyncDisposable {
         await waitFor(() => !isAlive(pid)).catch(() => undefined);
       }
     }
+    for (const socket of sockets) rmSync(socket, { force: true });
     // Never through a live mount: what is mounted there may be everybody's.
     for (const point of mountsNaming(this.directory)) spawnSync('umount', ['-l', point]);
     if (mountsNaming(this.directory).length === 0) rmSync(this.directory, { recursive: true, force: true });

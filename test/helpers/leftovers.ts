@@ -84,6 +84,9 @@ export function cgroupsNaming(mark: string): string[] {
   return found;
 }
 
+/** Directories that tests name for many containers: a run's, and a namespace's. */
+const isParent = (name: string): boolean => /^(shimd|ns)-/.test(name);
+
 /**
  * Of these cgroups, those that a container or a process is left in. A namespace's or a run's own directory, which runtimes
  * make as a parent and nobody removes, does not count while it is empty.
@@ -91,7 +94,7 @@ export function cgroupsNaming(mark: string): string[] {
 export function occupiedCgroups(mark: string): string[] {
   const found = cgroupsNaming(mark);
   return found.filter(
-    (directory) => path.dirname(directory).includes(mark) || read(path.join(directory, 'cgroup.procs')).trim() !== '',
+    (directory) => !isParent(path.basename(directory)) || read(path.join(directory, 'cgroup.procs')).trim() !== '',
   );
 }
 

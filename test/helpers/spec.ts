@@ -1,4 +1,4 @@
-import { typeUrls } from '../../src/shared/wire/any.ts';
+import { type Any, typeUrls, wireAny } from '../../src/shared/wire/any.ts';
 import { busyboxRootfs } from './runtimes.ts';
 import { cgroupParent } from './test-run.ts';
 
@@ -57,11 +57,17 @@ export function busyboxSpec(options: SpecOptions): object {
   };
 }
 
+/** An `Any` as the generated code encodes it. */
+export interface WireAny {
+  readonly type_url: string;
+  readonly value: Uint8Array;
+}
+
 /** A JSON value in an `Any`, as containerd's clients send specs. */
-export function jsonAny(typeUrl: string, value: object): { typeUrl: string; value: Uint8Array } {
+export function jsonAny(typeUrl: string, value: object): Any {
   return { typeUrl, value: Buffer.from(JSON.stringify(value)) };
 }
 
-export function specAny(options: SpecOptions): { typeUrl: string; value: Uint8Array } {
-  return jsonAny(typeUrls.spec, busyboxSpec(options));
+export function specAny(options: SpecOptions): WireAny {
+  return wireAny(jsonAny(typeUrls.spec, busyboxSpec(options)));
 }

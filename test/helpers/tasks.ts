@@ -1,26 +1,21 @@
 import { containersDefinition, eventsDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { containerd as eventTypes } from '../../src/shared/proto/gen/events.js';
 import { containerd } from '../../src/shared/proto/gen/services.js';
-import { typeUrls } from '../../src/shared/wire/any.ts';
+import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
 import type { CallOptions, Stream } from './api-client.ts';
 import type { Daemon } from './daemon.ts';
 import { busyboxRootfs } from './runtimes.ts';
-import { jsonAny, processSpec, type SpecOptions, specAny } from './spec.ts';
+import { jsonAny, processSpec, type SpecOptions, specAny, type WireAny } from './spec.ts';
 
 export const runcRuntime = 'io.containerd.runc.v2';
 
 export const { Status } = containerd.v1.types;
 
-interface AnyValue {
-  readonly typeUrl: string;
-  readonly value: Uint8Array;
-}
-
 export interface ContainerOptions extends Partial<Omit<SpecOptions, 'id'>> {
   readonly runtime?: string;
-  readonly options?: AnyValue;
+  readonly options?: WireAny;
   /** Instead of a busybox spec. */
-  readonly spec?: AnyValue;
+  readonly spec?: WireAny;
 }
 
 /** Stores a container's metadata: by default one that would run `sleep 3600` under runc. */
@@ -41,7 +36,7 @@ export interface TaskOptions {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly terminal?: boolean;
-  readonly options?: AnyValue;
+  readonly options?: WireAny;
   readonly budget?: number;
 }
 
@@ -72,7 +67,7 @@ export async function launch(
 }
 
 export async function addExec(daemon: Daemon, id: string, exec: string, args: readonly string[]): Promise<void> {
-  const spec = jsonAny(typeUrls.process, processSpec({ args }));
+  const spec = wireAny(jsonAny(typeUrls.process, processSpec({ args })));
   await daemon.client.call(tasksDefinition.exec, { containerId: id, execId: exec, spec });
 }
 

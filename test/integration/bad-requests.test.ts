@@ -107,10 +107,10 @@ describe('a request with', () => {
     ['is empty', ''],
   ])('a spec that %s is refused before a shim is started', async (_, text) => {
     const id = uniqueName('c');
-    const { typeUrl } = specAny({ id, args: ['true'] });
+    const spec = { ...specAny({ id, args: ['true'] }), value: Buffer.from(text) };
     const outcome = await daemon.client
       .call(containersDefinition.create, {
-        container: { id, runtime: { name: plain }, spec: { typeUrl, value: Buffer.from(text) } },
+        container: { id, runtime: { name: plain }, spec },
       })
       .then(
         () => failureOf(createTask(daemon, id)),

@@ -53,7 +53,7 @@ describe('a runtime that', () => {
 
   test.each(cases)('%s fails the create with its reason and leaves nothing', async (_, runtime, code, message) => {
     const id = uniqueName('c');
-    const events = subscribe(daemon, 'topic~=^/tasks/');
+    const events = subscribe(daemon, 'topic~=|^/tasks/|');
     await createContainer(daemon, id, { runtime });
 
     const failure = await failureOf(createTask(daemon, id));

@@ -43,7 +43,7 @@ describe('a shim that', () => {
     ['publishes exits of processes that never were', 'event-flood'],
   ])('%s runs a task to its end, with one exit, and nothing is left', async (_, name) => {
     const id = uniqueName('c');
-    const events = subscribe(daemon, 'topic==/tasks/exit');
+    const events = subscribe(daemon, 'topic=="/tasks/exit"');
     const pid = await launch(daemon, id, { runtime: fixtureRuntime(name) });
     expect(await getTask(daemon, id)).toMatchObject({ id, pid, status: Status.RUNNING });
     const ended = waitTask(daemon, id);
@@ -87,7 +87,7 @@ describe('a shim that', () => {
 
   test('dies under a running task leaves one exit and no process', async () => {
     const id = uniqueName('c');
-    const events = subscribe(daemon, 'topic==/tasks/exit');
+    const events = subscribe(daemon, 'topic=="/tasks/exit"');
     const pid = await launch(daemon, id, { runtime: fixtureRuntime('dying-after-start') });
     await waitFor(() => exitsIn(events.messages).length > 0, { doing: 'the exit of a task whose shim died' });
     await deleteContainer(daemon, id).catch(() => undefined);
