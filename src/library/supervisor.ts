@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { layFoundation } from '../daemon/foundation.ts';
 import { CleanupStack } from '../daemon/lifecycle/cleanup-stack.ts';
-import { hasCode, invalidArgument, unavailable } from '../shared/errors/index.ts';
+import { hasCode, invalidArgument, TaskError, unavailable } from '../shared/errors/index.ts';
 import { type Namespace, type ProcessRef, parseExecId, parseNamespace, parseTaskId } from '../shared/identifiers.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log/logger.ts';
 import type { Exit as InnerExit } from '../shared/messages/index.ts';
@@ -151,7 +151,11 @@ export class Supervisor {
   async delete(id: string, options: DeleteOptions = {}): Promise<Exit> {
     const { inner } = this.#open();
     const { exec, force = false } = options;
-    if (!force) return exitOf(await inner.delete(this.#ref(id, exec), innerCall(options)));
+    if (!force) {
+      const ref = this.#ref(id, exec);
+      const whole = inner.delete(ref, innerCall(options));
+      return exitOf(await whole.catch((error: unknown) => stillRunning(inner, ref, error)));
+    }
     if (exec !== undefined)
       throw invalidArgument('force is for tasks: kill the exec, then delete it: invalid argument');
     return exitOf(await inner.destroy(this.#ref(id), innerCall(options)));
@@ -196,8 +200,10 @@ export class Supervisor {
   }
 
   async #close(): Promise<void> {
-    const { cleanup, home, events, logger } = this.#parts;
+    const { inner, cleanup, home, events, logger } = this.#parts;
     if (home.temporary) await this.#endTasks();
+    // Those that have a task stay with it; for the others nobody would come back.
+    await inner.endIdleShims();
     events.close();
     const clean = await cleanup.unwind();
     await Promise.all([...this.#pipes].map((pipes) => pipes.close()));
@@ -220,7 +226,6 @@ export class Supervisor {
       }
     };
     await Promise.all(Array.from({ length: endedAtOnce }, end));
-    await inner.endIdleShims();
   }
 
   #open(): Parts {
@@ -245,6 +250,15 @@ export class Supervisor {
       throw error;
     }
   }
+}
+
+/** containerd's clients are told UNKNOWN here, which a program cannot do much with. */
+async function stillRunning(inner: Inner, ref: ProcessRef, error: unknown): Promise<never> {
+  if (!hasCode(error, 'UNKNOWN')) throw error;
+  const { status } = await inner.get(ref);
+  if (status === 'stopped') throw error;
+  const message = error.message.replace(/: unknown$/, ': failed precondition');
+  throw new TaskError('FAILED_PRECONDITION', message, { cause: error });
 }
 
 function closedError() {
