@@ -6,6 +6,7 @@ import { isHostRuntime } from '../container/host-spec.ts';
 import { type Context, jsonLine } from '../context.ts';
 import { exitStatus } from '../exit-status.ts';
 import { UsageError } from '../failure.ts';
+import { roundsToJudge } from '../load/flatness.ts';
 import { Interruption } from '../load/interruption.ts';
 import { pauseUnlessAborted } from '../load/lifecycle.ts';
 import { type LoadReport, runLoad } from '../load/load.ts';
@@ -25,7 +26,6 @@ const most = { tasks: 100_000, concurrency: 1_000, rounds: 1_000, taskMs: 600_00
 const reportPatience = 60_000;
 /** Longer than a daemon keeps idle shims unless it is told otherwise. */
 const settleBudget = 15_000;
-const roundsToJudge = 5;
 
 export const load = defineCommand({
   description:
@@ -100,6 +100,7 @@ export const load = defineCommand({
       patience: taskMs + reportPatience,
       settleBudget: target.isPrivate || rounds >= roundsToJudge ? settleBudget : 0,
       onProgress: ({ round, done, running }) => {
+        if (signal.aborted) return;
         const label = rounds === 1 ? 'tasks' : `round ${round}/${rounds}`;
         progress.show({ label, done, total: tasks, note: `${running} under way` });
       },

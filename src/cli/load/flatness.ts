@@ -3,7 +3,7 @@ import type { Footprint } from './footprint.ts';
 /** The first round warms up; from the second on nothing may grow. */
 const firstCounted = 2;
 /** Rounds that it takes to judge. */
-const roundsToJudge = 5;
+export const roundsToJudge = 5;
 const mostGrowth = 1.1;
 /** Descriptors of connections come and go; a leak makes more than this in thousands of tasks. */
 const mostNewDescriptors = 16;

@@ -18,6 +18,8 @@ export interface ProgressState {
 const redrawEvery = 100;
 const lineEvery = 2_000;
 const barWidth = 30;
+/** Where a terminal does not tell, or says 0. */
+const usualColumns = 80;
 const clearLine = '\r\u001B[2K';
 
 /**
@@ -56,7 +58,7 @@ export class Progress {
       this.#stream.write(`${state.label}: ${facts}\n`);
       return;
     }
-    const room = (this.#stream.columns ?? 80) - state.label.length - facts.length - 6;
+    const room = (this.#stream.columns || usualColumns) - state.label.length - facts.length - 6;
     const width = Math.max(0, Math.min(barWidth, room));
     const filled = Math.round((width * state.done) / Math.max(1, state.total));
     const bar = width === 0 ? '' : `[${this.#paint('green', '='.repeat(filled))}${' '.repeat(width - filled)}] `;

@@ -1,5 +1,6 @@
 import type { Paint } from '../output/colour.ts';
 import { table } from '../output/table.ts';
+import { roundsToJudge } from './flatness.ts';
 import { total } from './footprint-watch.ts';
 import { type Phase, phases } from './lifecycle.ts';
 import type { LoadReport, RoundReport } from './load.ts';
@@ -68,9 +69,8 @@ function verdict({ counts, flatness, ok, rounds }: LoadReport, paint: Paint): st
     `${counts.failed} tasks failed`;
   const colour = ok ? 'green' : 'red';
   if (flatness === undefined) {
-    const measured = rounds.every(({ settled }) => settled !== undefined);
-    const why = measured ? 'it takes 5 rounds to judge the memory' : 'the memory could not be measured from here';
-    return `${paint(colour, exits)} (${why})`;
+    const finished = rounds.length >= roundsToJudge;
+    return `${paint(colour, exits)} (${finished ? 'the memory cannot be measured from here' : `memory is judged from ${roundsToJudge} rounds on`})`;
   }
   const { flat, before, after, growth, newDescriptors } = flatness;
   const memory =

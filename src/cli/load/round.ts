@@ -74,6 +74,7 @@ export class Rendezvous {
   /** Resolves when everybody is here. Rejects when `signal` aborts. */
   async arrive(signal: AbortSignal): Promise<void> {
     await this.#count();
+    signal.throwIfAborted();
     const given = onAbort(signal, () => this.#met.reject(signal.reason));
     try {
       await this.#met.promise;

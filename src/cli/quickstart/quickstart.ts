@@ -92,6 +92,7 @@ async function many(own: PrivateDaemon, progress: Progress, signal: AbortSignal)
     patience,
     settleBudget,
     onProgress: ({ started, done }) => {
+      if (signal.aborted) return;
       if (started < tasks) progress.show({ label: '  started', done: started, total: tasks });
       else progress.show({ label: '  ended  ', done, total: tasks });
     },
