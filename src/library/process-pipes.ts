@@ -86,6 +86,15 @@ export class ProcessPipes {
     await this.close();
   }
 
+  /** The process is gone: nobody takes input any more, and output that nobody reads would be kept open for ever. */
+  abandon(): void {
+    this.#input?.source.destroy();
+    for (const output of this.#outputs) {
+      const isRead = output.readableFlowing !== null || output.listenerCount('readable') > 0;
+      if (!isRead) output.destroy();
+    }
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();

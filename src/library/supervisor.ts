@@ -21,6 +21,7 @@ import type {
   OpenOptions,
   ProcessOptions,
 } from './options.ts';
+import { PipeTable } from './pipe-table.ts';
 import { ProcessPipes } from './process-pipes.ts';
 import { dateOf } from './read-event.ts';
 import { execSpecOf, runtimeOf, specOf } from './spec.ts';
@@ -45,7 +46,9 @@ interface Parts {
  */
 export class Supervisor {
   readonly #parts: Parts;
-  readonly #pipes = new Set<ProcessPipes>();
+  readonly #pipes = new PipeTable();
+  /** Creates under way: what comes of them has to be known before the end. */
+  readonly #creating = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /**
@@ -76,14 +79,20 @@ export class Supervisor {
    * Makes a task: it has a pid, its program does not run yet. A create that fails leaves nothing. Throws ALREADY_EXISTS for
    * an id that is taken, INVALID_ARGUMENT, UNKNOWN where the runtime is not installed or refuses the task.
    */
-  async create(options: CreateOptions, call: CallOptions = {}): Promise<CreatedTask> {
+  create(options: CreateOptions, call: CallOptions = {}): Promise<CreatedTask> {
+    const creating = this.#create(options, call).finally(() => this.#creating.delete(creating));
+    this.#creating.add(creating);
+    return creating;
+  }
+
+  async #create(options: CreateOptions, call: CallOptions): Promise<CreatedTask> {
     const { inner, home, namespace } = this.#open();
     const ref = this.#ref(options.id);
     const runtime = runtimeOf(options);
     const spec = Buffer.from(JSON.stringify(await specOf(options, namespace)));
     const pipes = await ProcessPipes.open(home.pipes, options);
     const request = { runtime, spec, rootfs: [], stdio: pipes.stdio };
-    const { pid } = await this.#withPipes(pipes, () =>
+    const { pid } = await this.#withPipes(ref, pipes, () =>
       inner.create(ref, { ...request, options: options.runtimeOptions }, innerCall(call)),
     );
     pipes.passInput(() => inner.closeIo(ref, { stdin: true }));
@@ -108,7 +117,7 @@ export class Supervisor {
     const { bundle } = await inner.get(task, innerCall(call));
     const value = Buffer.from(JSON.stringify(await execSpecOf(bundle, options)));
     const pipes = await ProcessPipes.open(home.pipes, options);
-    const { pid } = await this.#withPipes(pipes, async () => {
+    const { pid } = await this.#withPipes(ref, pipes, async () => {
       const spec = { typeUrl: typeUrls.process, value };
       await inner.exec(task, ref.exec, { stdio: pipes.stdio, spec }, innerCall(call));
       pipes.passInput(() => inner.closeIo(ref, { stdin: true }));
@@ -146,19 +155,21 @@ export class Supervisor {
 
   /**
    * Removes an ended process, for a task all of it, and frees its id. Throws FAILED_PRECONDITION while it runs, unless `force` is set.
-   * It can be repeated until it has succeeded.
+   * It can be repeated until it has succeeded. Closes outputs that nobody has begun to read.
    */
   async delete(id: string, options: DeleteOptions = {}): Promise<Exit> {
     const { inner } = this.#open();
     const { exec, force = false } = options;
-    if (!force) {
-      const ref = this.#ref(id, exec);
-      const whole = inner.delete(ref, innerCall(options));
-      return exitOf(await whole.catch((error: unknown) => stillRunning(inner, ref, error)));
-    }
-    if (exec !== undefined)
+    if (force && exec !== undefined) {
       throw invalidArgument('force is for tasks: kill the exec, then delete it: invalid argument');
-    return exitOf(await inner.destroy(this.#ref(id), innerCall(options)));
+    }
+    const ref = this.#ref(id, exec);
+    const call = innerCall(options);
+    const exit = force
+      ? await inner.destroy(ref, call)
+      : await inner.delete(ref, call).catch((error: unknown) => stillRunning(inner, ref, error));
+    this.#pipes.deleted(id, exec);
+    return exitOf(exit);
   }
 
   /** Every task. One whose shim does not answer is listed with its last known state. */
@@ -201,12 +212,13 @@ export class Supervisor {
 
   async #close(): Promise<void> {
     const { inner, cleanup, home, events, logger } = this.#parts;
+    await Promise.allSettled(this.#creating);
     if (home.temporary) await this.#endTasks();
     // Those that have a task stay with it; for the others nobody would come back.
     await inner.endIdleShims();
     events.close();
     const clean = await cleanup.unwind();
-    await Promise.all([...this.#pipes].map((pipes) => pipes.close()));
+    await this.#pipes.close();
     await home.remove();
     if (!clean) logger.warn('supervisor not closed in order');
   }
@@ -238,14 +250,13 @@ export class Supervisor {
     return exec === undefined ? ref : { ...ref, exec: parseExecId(exec) };
   }
 
-  async #withPipes<T>(pipes: ProcessPipes, work: () => Promise<T>): Promise<T> {
-    this.#pipes.add(pipes);
+  /** Does what begins a process; its pipes live on with it, or are closed where it fails. */
+  async #withPipes<T>(ref: ProcessRef, pipes: ProcessPipes, work: () => Promise<T>): Promise<T> {
     try {
       const result = await work();
-      void pipes.ended().finally(() => this.#pipes.delete(pipes));
+      this.#pipes.add(ref.task, ref.exec, pipes);
       return result;
     } catch (error) {
-      this.#pipes.delete(pipes);
       await pipes.close();
       throw error;
     }
@@ -255,8 +266,8 @@ export class Supervisor {
 /** containerd's clients are told UNKNOWN here, which a program cannot do much with. */
 async function stillRunning(inner: Inner, ref: ProcessRef, error: unknown): Promise<never> {
   if (!hasCode(error, 'UNKNOWN')) throw error;
-  const { status } = await inner.get(ref);
-  if (status === 'stopped') throw error;
+  const view = await inner.get(ref).catch(() => undefined);
+  if (view === undefined || view.status === 'stopped') throw error;
   const message = error.message.replace(/: unknown$/, ': failed precondition');
   throw new TaskError('FAILED_PRECONDITION', message, { cause: error });
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
@@ -50,6 +50,32 @@ test('an exec runs beside its task, reads to the end of its input, and has a sta
   await expect(failed).rejects.toMatchObject({ message: expect.stringContaining('/nonexistent') });
   await supervisor.kill('a', 'SIGKILL');
   expect(await supervisor.wait('a')).toMatchObject({ status: 137 });
+});
+
+test('pipes that nobody uses go with their process', async () => {
+  await using supervisor = await Supervisor.open();
+  const run = async (id: string) => {
+    const task = await supervisor.create({ id, args: ['echo', 'unread'], stdin: 'pipe', output: 'pipe' });
+    await supervisor.start(id);
+    await supervisor.wait(id);
+    await supervisor.delete(id);
+    return task;
+  };
+  await run('first');
+  const before = readdirSync('/proc/self/fd').length;
+  const tasks = await Promise.all(Array.from({ length: 10 }, (_, index) => run(`task-${index}`)));
+  await waitFor(() => readdirSync('/proc/self/fd').length <= before, { doing: 'the pipes to be closed' });
+  expect(tasks.map(({ stdin, stdout }) => [stdin.destroyed, stdout.destroyed]).flat()).not.toContain(false);
+});
+
+test('closing while a task is created leaves nothing of it', async () => {
+  const lines: LogLine[] = [];
+  const supervisor = await Supervisor.open({ log: (line) => lines.push(line), logLevel: 'debug' });
+  const created = supervisor.create({ id: 'a', args: sleeper });
+  await supervisor.close();
+  const { pid } = await created;
+  expect(isAlive(pid)).toBe(false);
+  expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
 });
 
 test('output goes to a file', async () => {
