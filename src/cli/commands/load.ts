@@ -107,7 +107,8 @@ export const load = defineCommand({
       signal,
     }).finally(() => progress.clear());
     const at = target.isPrivate ? 'a private daemon' : target.daemon.address;
-    print(context, report, `${rounds} x ${tasks} tasks, ${Math.min(concurrency, tasks)} at once, ${runtime}, ${at}`);
+    const asked = { runtime, daemon: at, tasks, concurrency: Math.min(concurrency, tasks), taskMs };
+    print(context, report, asked);
     signal.throwIfAborted();
     return report.ok ? exitStatus.ok : exitStatus.failed;
   },
@@ -131,8 +132,20 @@ function targetOf(context: Context, namespace: Namespace, isPrivate: boolean, si
   });
 }
 
-function print(context: Context, report: LoadReport, heading: string): void {
-  context.print(context.json ? jsonLine(loadData(report)) : loadText(report, heading, painter(process.stdout)));
+interface Asked {
+  readonly runtime: string;
+  readonly daemon: string;
+  readonly tasks: number;
+  readonly concurrency: number;
+  readonly taskMs: number;
+}
+
+function print(context: Context, report: LoadReport, asked: Asked): void {
+  const { runtime, daemon, tasks, concurrency } = asked;
+  const rounds = report.rounds.length === 1 ? '1 round' : `${report.rounds.length} rounds`;
+  const heading = `${rounds} of ${tasks} tasks, ${concurrency} at once, ${runtime}, ${daemon}`;
+  const text = () => loadText(report, heading, painter(process.stdout));
+  context.print(context.json ? jsonLine({ ...asked, ...loadData(report) }) : text());
 }
 
 function upTo(most: number, least = 1): (text: string) => number {

@@ -7,6 +7,7 @@ import { containerd } from '../../shared/proto/gen/events.js';
 import { type Deferred, deferred } from '../../shared/util/deferred.ts';
 import { wireAny } from '../../shared/wire/any.ts';
 import type { Daemon } from '../client/daemon.ts';
+import { oneLine } from '../failure.ts';
 
 const exitTopic = '/tasks/exit';
 const openBudget = 15_000;
@@ -33,6 +34,11 @@ export class ExitStream {
   private constructor(daemon: Daemon, namespace: Namespace) {
     this.#daemon = daemon;
     this.#namespace = namespace;
+  }
+
+  /** Why exits are missed from now on; undefined while none is. */
+  get failure(): string | undefined {
+    return this.#failure === undefined ? undefined : oneLine(this.#failure);
   }
 
   /** Resolves when no exit from now on is missed. Throws what the daemon says, DEADLINE_EXCEEDED after 15 s. */

@@ -120,15 +120,20 @@ export class Ledger {
     return new Map([...found].toSorted(([a], [b]) => a - b));
   }
 
-  /** The first few problems, in words. */
+  /** The first few problems, in words; those that are alike but for the task only once. */
   examples(): string[] {
-    const found: string[] = [];
+    const found = new Map<string, string[]>();
     for (const [id, entry] of this.#entries) {
-      const problem = problemOf(entry);
-      if (problem !== undefined) found.push(`${id}: ${problem}`);
-      if (found.length === maxExamples) break;
+      const problem = problemOf(id, entry);
+      if (problem === undefined) continue;
+      const alike = found.get(problem);
+      if (alike) alike.push(id);
+      else if (found.size < maxExamples) found.set(problem, [id]);
     }
-    return found;
+    return [...found].map(([problem, [first, ...others]]) => {
+      const more = others.length === 0 ? '' : ` and ${others.length} more`;
+      return `${first}${more}: ${problem}`;
+    });
   }
 
   *#of(round: number | undefined): Iterable<[string, Entry]> {
@@ -150,8 +155,8 @@ function isWrong(entry: Entry): boolean {
   );
 }
 
-function problemOf(entry: Entry): string | undefined {
-  if (entry.failure !== undefined) return entry.failure;
+function problemOf(id: string, entry: Entry): string | undefined {
+  if (entry.failure !== undefined) return entry.failure.replaceAll(id, 'ID');
   const ways = `Wait told ${told(entry.waited)}, the event ${told(entry.eventStatus)}, Delete ${told(entry.deleted)}`;
   if (isWrong(entry)) return `wrong: asked for ${entry.expected}; ${ways}`;
   if (isLost(entry)) return `lost: asked for ${entry.expected}; ${ways}`;

@@ -88,7 +88,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
     const reader = await FootprintReader.open(daemon, namespace);
     for (let round = 1; round <= options.rounds; round += 1) {
       const watch = new FootprintWatch(reader);
-      const result = await oneRound(options, { round, ledger, durations, watch });
+      const result = await oneRound(options, { round, ledger, durations, watch, exits });
       const peak = await watch.end();
       if (result.givenUp !== undefined) problems.push(`round ${round}: ${result.givenUp}`);
       else if (result.failures > 0) {
@@ -137,9 +137,10 @@ interface RoundContext {
   readonly ledger: Ledger;
   readonly durations: Record<Phase, number[]>;
   readonly watch: FootprintWatch;
+  readonly exits: ExitStream;
 }
 
-function oneRound(options: LoadOptions, { round, ledger, durations, watch }: RoundContext) {
+function oneRound(options: LoadOptions, { round, ledger, durations, watch, exits }: RoundContext) {
   const { daemon, namespace, runtime, spec, tasks, signal, patience } = options;
   const run = randomBytes(4).toString('hex');
   const labels = { 'shimd.load': run };
@@ -154,6 +155,8 @@ function oneRound(options: LoadOptions, { round, ledger, durations, watch }: Rou
     tasks,
     concurrency: options.concurrency,
     signal,
+    // Without the events nothing can be said of an exit any more.
+    obstacle: () => exits.failure,
     onProgress: (done, running) => options.onProgress(Object.assign(progress, { done, running })),
     live: async (index) => {
       const plan = options.plan(index);

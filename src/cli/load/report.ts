@@ -24,13 +24,10 @@ export function megabytes(bytes: number): string {
 
 /** The report for people. */
 export function loadText(report: LoadReport, heading: string, paint: Paint): string {
-  return [
-    `${heading}\n`,
-    phaseTable(report),
-    roundTable(report.rounds),
-    `${verdict(report, paint)}\n`,
-    ...report.problems.map((problem) => `  ${paint('red', problem)}\n`),
-  ].join('\n');
+  const problems = report.problems.map((problem) => `  ${paint('red', problem)}\n`).join('');
+  return [`${heading}\n`, phaseTable(report), roundTable(report.rounds), `${verdict(report, paint)}\n${problems}`].join(
+    '\n',
+  );
 }
 
 function phaseTable(report: LoadReport): string {

@@ -8,6 +8,8 @@ export interface RoundOptions {
   /** One task's whole life. What it throws counts as a failure and ends no other life. */
   readonly live: (index: number) => Promise<void>;
   readonly onProgress: (done: number, running: number) => void;
+  /** Why nothing more is to be begun; undefined as long as there is no reason. */
+  readonly obstacle: () => string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   let failures = 0;
   let firstFailure: unknown;
   const lane = async (): Promise<void> => {
-    while (next < tasks && failures < mostFailures && !signal.aborted) {
+    while (next < tasks && failures < mostFailures && !signal.aborted && options.obstacle() === undefined) {
       const index = next;
       next += 1;
       running += 1;
@@ -49,12 +51,12 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
       options.onProgress(done + failures, running);
     }
   };
+  const whyGivenUp = (): string => {
+    if (signal.aborted) return 'interrupted';
+    return options.obstacle() ?? `given up after ${failures} failures`;
+  };
   await Promise.all(Array.from({ length: Math.min(options.concurrency, tasks) }, lane));
-  const givenUp = signal.aborted
-    ? 'interrupted'
-    : next < tasks
-      ? `given up after ${failures} failures, ${tasks - next} tasks not tried`
-      : undefined;
+  const givenUp = next < tasks ? `${whyGivenUp()}; ${tasks - next} tasks not tried` : undefined;
   return { milliseconds: performance.now() - began, done, failures, firstFailure, givenUp };
 }
 

@@ -69,6 +69,15 @@ describe('the ledger of a load', () => {
     expect(ledger.examples()[0]).toBe('a: no room');
   });
 
+  test('tells what is alike once', () => {
+    const ledger = new Ledger();
+    for (const id of ['a1', 'a2', 'a3']) {
+      ledger.expect(id, 0);
+      ledger.failed(id, new Error(`container ${id}: no room`));
+    }
+    expect(ledger.examples()).toEqual(['a1 and 2 more: container ID: no room']);
+  });
+
   test('ignores tasks of others and forgets those that were given up', () => {
     const ledger = startedLedger();
     ledger.forget('a');

@@ -25,7 +25,8 @@ test('progress is one line of a terminal, drawn again, and taken away in the end
   const stream = streamOf(true, 60);
   const progress = new Progress(stream, { NO_COLOR: '1', TERM: 'xterm' });
   progress.show({ label: 'tasks', done: 5, total: 10 });
-  expect(stream.text).toMatch(/^\r\u001B\[2Ktasks \[=+ +\] 5\/10 {2}\d+\/s$/);
+  expect(stream.text.startsWith('\r\u001B[2Ktasks [===')).toBe(true);
+  expect(stream.text).toMatch(/tasks \[=+ +\] 5\/10 {2}\d+\/s$/);
   expect(stream.text).not.toContain('\u001B[3');
   expect(stream.text).not.toContain('\n');
   progress.clear();

@@ -17,7 +17,14 @@ describe('a round', () => {
       seen.push(index);
       running -= 1;
     };
-    const result = await runRound({ tasks: 50, concurrency: 7, live, onProgress: quiet, signal: never });
+    const result = await runRound({
+      tasks: 50,
+      concurrency: 7,
+      live,
+      onProgress: quiet,
+      obstacle: quiet,
+      signal: never,
+    });
     expect(result).toMatchObject({ done: 50, failures: 0, givenUp: undefined });
     expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, index) => index));
     expect(most).toBe(7);
@@ -30,6 +37,7 @@ describe('a round', () => {
         concurrency: 4,
         live: (index) => (which(index) ? Promise.reject(new Error(`no ${index}`)) : Promise.resolve()),
         onProgress: quiet,
+        obstacle: quiet,
         signal: never,
       });
     expect(await fails((index) => index === 8)).toMatchObject({
@@ -52,11 +60,29 @@ describe('a round', () => {
       await sleep(5);
       ended += 1;
     };
-    const result = await runRound({ tasks: 100, concurrency: 3, live, onProgress: quiet, signal: controller.signal });
-    expect(result.givenUp).toBe('interrupted');
+    const result = await runRound({
+      tasks: 100,
+      concurrency: 3,
+      live,
+      onProgress: quiet,
+      obstacle: quiet,
+      signal: controller.signal,
+    });
+    expect(result.givenUp).toMatch(/^interrupted; \d+ tasks not tried$/);
     expect(result.done).toBe(ended);
     expect(ended).toBeLessThan(10);
   });
+});
+
+test('a round begins nothing more once something is in the way', async () => {
+  let reason: string | undefined;
+  const live = async (index: number) => {
+    if (index === 3) reason = 'no events';
+    await Promise.resolve();
+  };
+  const options = { tasks: 100, concurrency: 2, live, onProgress: quiet, obstacle: () => reason, signal: never };
+  const result = await runRound(options);
+  expect(result.givenUp).toMatch(/^no events; 9\d tasks not tried$/);
 });
 
 describe('a rendezvous', () => {
