@@ -6,7 +6,7 @@ import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
 import { isRunning } from './process-state.ts';
 import type { Shim } from './shim.ts';
-import { applySnapshot, leftShim, taskGone } from './snapshot.ts';
+import { applySnapshot, leftShim, neverMade, taskGone } from './snapshot.ts';
 import type { Task } from './task.ts';
 import { TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
@@ -91,7 +91,12 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
 }
 
 function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
-  if (adopted.kind === 'gone') taskGone(context, task, adopted.exits);
+  if (adopted.kind === 'gone') {
+    // Without a pid its create never got as far as an answer: a ghost of it would keep the id.
+    const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.some(({ exec }) => exec === undefined);
+    if (wasMade) taskGone(context, task, adopted.exits);
+    else neverMade(context, task);
+  }
   if (adopted.kind !== 'live') return;
   for (const snapshot of adopted.processes) {
     const { exec } = snapshot;

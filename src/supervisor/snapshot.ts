@@ -1,3 +1,4 @@
+import { notFound } from '../shared/errors/index.ts';
 import type { LostExit, ProcessSnapshot } from '../shared/messages/index.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
@@ -50,6 +51,19 @@ export function taskGone(context: Context, task: Task, exits: readonly LostExit[
     // There is nothing left to wait for.
     context.router.release(task, process);
   }
+  leaveShim(context, task);
+}
+
+/** The task's create was cut off before anybody was told of it, and what it made is removed: its id is free. */
+export function neverMade(context: Context, task: Task): void {
+  context.router.remove(task.init);
+  task.init.set({ kind: 'deleted' });
+  task.init.waiters.reject(notFound(`task ${task.ref.task} not found`));
+  context.registry.remove(task);
+  leaveShim(context, task);
+}
+
+function leaveShim(context: Context, task: Task): void {
   const { shim } = task;
   task.leaveShim();
   if (shim !== undefined) leftShim(context, shim);

@@ -11,7 +11,7 @@ import type {
 import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
 import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
-import { readBundleSpec, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { appendProcess, readBundleSpec, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
 import { dialShim } from '../shim/connection.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
@@ -41,15 +41,15 @@ async function readFound(slot: WorkerSlot, ref: TaskRef): Promise<Found> {
     bundle,
     binary: record?.binary || (await readShimBinaryPath(bundle)),
     runtime: record?.runtime ?? '',
-    // Init is in the record of the task before it has a pid.
+    // Init comes first; it is in the record of the task before it has a pid.
     processes: withInit(await readProcesses(bundle), record?.stdio),
   };
 }
 
 function withInit(processes: readonly ProcessRecord[], stdio: ProcessRecord['stdio'] | undefined): ProcessRecord[] {
-  if (processes.some((process) => process.exec === undefined)) return [...processes];
   const none = { stdin: '', stdout: '', stderr: '', terminal: false };
-  return [{ pid: 0, stdio: stdio ?? none }, ...processes];
+  const init = processes.find(({ exec }) => exec === undefined) ?? { pid: 0, stdio: stdio ?? none };
+  return [init, ...processes.filter(({ exec }) => exec !== undefined)];
 }
 
 async function removeGone(slot: WorkerSlot, found: Found): Promise<AdoptedTask> {
@@ -75,6 +75,17 @@ async function runsAlready(found: Found, init: ProcessSnapshot): Promise<boolean
   return runsProgram(await commandLine(init.pid), readSpecFacts(spec).args);
 }
 
+/** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
+async function recordPids(slot: WorkerSlot, found: Found, snapshots: readonly ProcessSnapshot[]): Promise<void> {
+  for (const { exec, pid, stdio } of snapshots) {
+    const known = found.processes.find((process) => process.exec === exec);
+    if (pid <= 0 || known?.pid !== 0) continue;
+    await appendProcess(found.bundle, { exec, pid, stdio }).catch((error: unknown) => {
+      slot.logger.warn('pid not recorded', { ...found.ref, exec, reason: TaskError.from(error).message });
+    });
+  }
+}
+
 async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
   const id = found.ref.task;
   const states = await Promise.allSettled(
@@ -98,6 +109,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
     : snapshots;
   const task = new Task({ ...found, shim, processes: processes.map(({ exec, pid, stdio }) => ({ exec, pid, stdio })) });
   slot.add(task);
+  await recordPids(slot, found, processes);
   for (const snapshot of processes) {
     const process = task.processes.get(snapshot.exec);
     if (process === undefined) continue;
