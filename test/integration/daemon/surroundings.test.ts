@@ -138,7 +138,7 @@ describe.runIf(asRoot)('a full state directory', () => {
       budget: 20_000,
     });
     const socket = path.join(state, 'shimd.sock');
-    const run = ['--address', socket, 'run', '--rm', '--runtime', 'io.shimd.process.v1', '--rootfs', directory];
+    const run = ['--address', socket, 'run', '--rm', '--runtime', 'io.shimd.process.v1'];
     const { code, stderr } = await runProgram(process.execPath, [mainProgram, ...run, '--', '/bin/true']);
     expect(code).toBe(125);
     expect(stderr).toMatch(/no space left|ENOSPC/i);
