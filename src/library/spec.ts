@@ -1,8 +1,8 @@
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { defaultSpec, mergeEnvironment, resourcesOf } from '../cli/container/default-spec.ts';
 import { invalidArgument, TaskError } from '../shared/errors/index.ts';
 import { bundleFiles } from '../shared/layout.ts';
+import { defaultSpec, mergeEnvironment, resourcesOf } from '../shared/oci/default-spec.ts';
 import type { CreateOptions, ExecOptions } from './options.ts';
 
 /** A part of an OCI spec. */

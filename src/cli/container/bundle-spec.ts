@@ -2,7 +2,7 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isErrnoException } from '../../shared/errors/index.ts';
 import { bundleFiles } from '../../shared/layout.ts';
-import type { Mount, Spec } from './oci.ts';
+import type { Mount, Spec } from '../../shared/oci/spec.ts';
 import { parseSpec } from './parse-spec.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { mergeEnvironment } from './default-spec.ts';
-import type { ConsoleSize, Process, User } from './oci.ts';
+import { mergeEnvironment } from '../../shared/oci/default-spec.ts';
+import type { ConsoleSize, Process, User } from '../../shared/oci/spec.ts';
 
 export interface ExecRequest {
   readonly args: readonly string[];

@@ -1,5 +1,5 @@
-import { defaultPath, mergeEnvironment } from './default-spec.ts';
-import type { ConsoleSize, Spec, User } from './oci.ts';
+import { defaultPath, mergeEnvironment } from '../../shared/oci/default-spec.ts';
+import type { ConsoleSize, Spec, User } from '../../shared/oci/spec.ts';
 
 /** The runtime that comes with shimd and runs processes on the host itself. */
 const hostRuntime = /^io\.shimd\.process\.v\d+$|\/containerd-shim-process-v\d+$/;

@@ -2,11 +2,11 @@ import { hasCode, TaskError } from '../../shared/errors/index.ts';
 import { adminDefinition, containersDefinition, tasksDefinition } from '../../shared/grpc/index.ts';
 import type { Namespace } from '../../shared/identifiers.ts';
 import type { Stdio } from '../../shared/messages/index.ts';
+import type { Spec } from '../../shared/oci/spec.ts';
 import { typeUrls, wireAny } from '../../shared/wire/any.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { whileUnavailable } from '../client/retry.ts';
 import { DaemonNotReached } from '../client/service-error.ts';
-import type { Spec } from './oci.ts';
 
 /** A create may start a shim (30 s) before it creates (60 s). */
 const createTimeout = 100_000;

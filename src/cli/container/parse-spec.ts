@@ -1,4 +1,4 @@
-import type { Process, Spec, User } from './oci.ts';
+import type { Process, Spec, User } from '../../shared/oci/spec.ts';
 
 type Fields = Record<string, unknown>;
 

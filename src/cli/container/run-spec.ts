@@ -1,6 +1,4 @@
 import { existsSync } from 'node:fs';
-import { UsageError } from '../failure.ts';
-import { readBundleSpec, resolveRootfs } from './bundle-spec.ts';
 import {
   cgroupsPathOf,
   defaultSpec,
@@ -8,9 +6,11 @@ import {
   mergeEnvironment,
   type Network,
   resourcesOf,
-} from './default-spec.ts';
+} from '../../shared/oci/default-spec.ts';
+import type { ConsoleSize, Spec } from '../../shared/oci/spec.ts';
+import { UsageError } from '../failure.ts';
+import { readBundleSpec, resolveRootfs } from './bundle-spec.ts';
 import { hostSpec, isHostRuntime } from './host-spec.ts';
-import type { ConsoleSize, Spec } from './oci.ts';
 import { resolveUser } from './user.ts';
 
 /** What the user asked for of a new container. */

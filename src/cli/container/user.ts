@@ -1,6 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { User } from './oci.ts';
+import type { User } from '../../shared/oci/spec.ts';
 
 /** Ids are 32 bits, and runtimes keep them signed: beyond this, one wraps round to another user, root included. */
 const maxId = 2 ** 31 - 1;

@@ -1,6 +1,6 @@
-import { cgroupsPathOf, defaultSpec } from '../container/default-spec.ts';
+import { cgroupsPathOf, defaultSpec } from '../../shared/oci/default-spec.ts';
+import type { Spec } from '../../shared/oci/spec.ts';
 import { hostSpec } from '../container/host-spec.ts';
-import type { Spec } from '../container/oci.ts';
 
 /** The runtime that comes with shimd: processes of the host, for any user. */
 export const embeddedRuntime = 'io.shimd.process.v1';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defaultSpec, mergeEnvironment, type SpecParameters } from '../../../../src/cli/container/default-spec.ts';
+import { defaultSpec, mergeEnvironment, type SpecParameters } from '../../../../src/shared/oci/default-spec.ts';
 
 const parameters: SpecParameters = {
   id: 'web',

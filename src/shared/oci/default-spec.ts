@@ -1,4 +1,4 @@
-import type { ConsoleSize, Mount, Spec, User } from './oci.ts';
+import type { ConsoleSize, Mount, Spec, User } from './spec.ts';
 
 /** `none`: a network of its own with nothing in it but `lo`, down. `host`: the host's. */
 export type Network = 'none' | 'host';
