@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, TaskError } from '../shared/errors/index.ts';
-import type { AdoptedTask, AdoptShimReply } from '../shared/messages/index.ts';
+import type { ExecId } from '../shared/identifiers.ts';
+import type { AdoptedTask, AdoptShimReply, Stdio } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
@@ -8,11 +9,14 @@ import { isRunning } from './process-state.ts';
 import type { Shim } from './shim.ts';
 import { applySnapshot, leftShim, neverMade, taskGone } from './snapshot.ts';
 import type { Task } from './task.ts';
-import { TaskProcess } from './task-process.ts';
+import { noStdio, TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
 
 /** Adoptions under way in one slot at once: each costs the shim and the disk a little work. */
 const perSlot = 32;
+
+/** Longest pause between two tries of a silent shim, in milliseconds: so late is a shim noticed that came to itself. */
+const longestPause = 10_000;
 
 /** Has the slot of each shim take it over, with its tasks: after a daemon's start and after a lost thread alike. */
 export async function adoptAll(context: Context, shims: readonly Shim[]): Promise<void> {
@@ -33,7 +37,7 @@ export async function adopt(context: Context, shim: Shim): Promise<void> {
   if (await tryAdopt(context, shim)) return;
   context.background.run('shim not adopted', async () => {
     const { signal } = context.background;
-    for (let pause = 1000; ; pause = Math.min(pause * 2, 60_000)) {
+    for (let pause = 1000; ; pause = Math.min(pause * 2, longestPause)) {
       await delay(pause, undefined, { signal });
       // A lost thread makes it `adopting`, and has its own try coming.
       if (shim.state.kind !== 'silent' || (await tryAdopt(context, shim))) return;
@@ -94,27 +98,33 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
   if (adopted.kind === 'gone') {
     // Without a pid its create never got as far as an answer: a ghost of it would keep the id.
     const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.some(({ exec }) => exec === undefined);
-    if (wasMade) taskGone(context, task, adopted.exits);
-    else neverMade(context, task);
+    if (!wasMade) return neverMade(context, task);
+    for (const { exec } of adopted.exits) if (exec !== undefined) findExec(context, task, exec, noStdio);
+    return taskGone(context, task, adopted.exits);
   }
   if (adopted.kind !== 'live') return;
   for (const snapshot of adopted.processes) {
-    const { exec } = snapshot;
-    let process = task.process(exec);
-    if (process === undefined && exec !== undefined) {
-      const ref = { ...task.ref, exec };
-      const exit = context.exits.get(ref);
-      const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
-      process = new TaskProcess(ref, snapshot.stdio, state, context.logger);
-      task.execs.set(exec, process);
-    }
-    if (process !== undefined) applySnapshot(context, task, process, snapshot);
+    const { exec, stdio } = snapshot;
+    const process = exec === undefined ? task.init : findExec(context, task, exec, stdio);
+    applySnapshot(context, task, process, snapshot);
   }
   forgetLostExecs(
     context,
     task,
     adopted.processes.flatMap(({ exec }) => exec ?? []),
   );
+}
+
+/** An exec of the task. One that the daemon has not heard of since its start is as the store knows it. */
+function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): TaskProcess {
+  const known = task.execs.get(exec);
+  if (known !== undefined) return known;
+  const ref = { ...task.ref, exec };
+  const exit = context.exits.get(ref);
+  const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
+  const process = new TaskProcess(ref, stdio, state, context.logger);
+  task.execs.set(exec, process);
+  return process;
 }
 
 /** An exec that the shim does not know any more has ended, or was never added. */

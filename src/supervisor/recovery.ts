@@ -19,10 +19,8 @@ import type { Context } from './context.ts';
 import { Shim } from './shim.ts';
 import { type SpecFacts, specFacts, unknownSpec } from './spec-facts.ts';
 import { Task } from './task.ts';
-import { TaskProcess } from './task-process.ts';
+import { noStdio, TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
-
-const noStdio = { stdin: '', stdout: '', stderr: '', terminal: false };
 
 /**
  * Takes over what runs from what is on disk, then what the store knows of tasks that have no bundle any more. One bad

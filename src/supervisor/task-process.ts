@@ -5,6 +5,9 @@ import type { StoredExit } from '../store/exit-store.ts';
 import { type ProcessState, pidOf } from './process-state.ts';
 import { Waiters } from './waiters.ts';
 
+/** Of a process that is over, and of which no more is known. */
+export const noStdio: Stdio = { stdin: '', stdout: '', stderr: '', terminal: false };
+
 /** A task's init or one of its execs, in one incarnation: created again under the same id it is another object. */
 export class TaskProcess {
   readonly ref: ProcessRef;

@@ -1,5 +1,5 @@
 import type { TransferredError } from '../errors/index.ts';
-import type { TaskRef } from '../identifiers.ts';
+import type { ExecId, TaskRef } from '../identifiers.ts';
 import type { Any } from '../wire/any.ts';
 import type { OperationKind } from './operation.ts';
 import type { Exit, ExitSource, ProcessInfo, ProcessSnapshot } from './process.ts';
@@ -32,7 +32,7 @@ export type AdoptedTask = TaskRef &
 
 /** The end of a process whose shim is gone. */
 export interface LostExit extends Exit {
-  readonly exec?: string | undefined;
+  readonly exec?: ExecId | undefined;
   readonly source: ExitSource;
 }
 
