@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `unit` runs on the sources. `integration` and `conformance` start the build (worker threads cannot load .ts):
- * `npm test` makes it and fetches the real runtimes first. Groups run one after the other.
+ * `unit` runs on the sources. `integration`, `conformance` and `guarantees` start the build (worker threads cannot
+ * load .ts): `npm test` makes it and fetches the real runtimes first. Groups run one after the other; most of their time
+ * is waiting for other processes, so there are more of them than processors.
  */
 export default defineConfig({
   test: {
@@ -12,6 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          maxWorkers: 2,
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 20_000,
@@ -21,6 +23,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          maxWorkers: 3,
           include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/helpers/leak-check.ts'],
           testTimeout: 60_000,
@@ -31,11 +34,23 @@ export default defineConfig({
       {
         test: {
           name: 'conformance',
+          maxWorkers: 3,
           include: ['test/conformance/**/*.test.ts'],
           globalSetup: ['test/helpers/leak-check.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'guarantees',
+          maxWorkers: 2,
+          include: ['test/guarantees/**/*.test.ts'],
+          globalSetup: ['test/helpers/leak-check.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
