@@ -18,15 +18,16 @@ export interface Flatness {
 }
 
 /**
- * Whether what is left between equal rounds stays the same: the last one's memory within 1.1 of the second's. Undefined
+ * Whether what is left between equal rounds stays the same: the last one's anonymous memory within 1.1 of the second's.
+ * What files take is shared with whatever other program of Node runs on the host, and grows when that ends. Undefined
  * for fewer than five rounds, or where one of the two was not measured.
  */
 export function flatnessOf(settled: readonly (Footprint | undefined)[]): Flatness | undefined {
   const before = settled[firstCounted - 1];
   const after = settled.at(-1);
   if (settled.length < roundsToJudge || before === undefined || after === undefined) return undefined;
-  const growth = after.pss / before.pss;
+  const growth = after.anonymous / before.anonymous;
   const newDescriptors = after.descriptors - before.descriptors;
   const flat = growth <= mostGrowth && newDescriptors <= mostNewDescriptors;
-  return { flat, before: before.pss, after: after.pss, growth, newDescriptors };
+  return { flat, before: before.anonymous, after: after.anonymous, growth, newDescriptors };
 }

@@ -66,7 +66,7 @@ export async function settledFootprint(
   for (let look = 0; look < 3 && !signal.aborted; look += 1) {
     if (look > 0) await sleep(lookEvery);
     const seen = await reader.read();
-    if (seen !== undefined && (least === undefined || total(seen).pss < total(least).pss)) least = seen;
+    if (seen !== undefined && (least === undefined || total(seen).anonymous < total(least).anonymous)) least = seen;
   }
   return least;
 }

@@ -9,6 +9,8 @@ export interface Footprint {
   readonly processes: number;
   /** Proportional set size in bytes: memory that several share counts once in all. */
   readonly pss: number;
+  /** The part of it that belongs to no file, in bytes: a leak is here, and no other process changes it. */
+  readonly anonymous: number;
   readonly descriptors: number;
   readonly threads: number;
 }
@@ -19,12 +21,13 @@ export interface Footprints {
   readonly shims: Footprint;
 }
 
-export const nothing: Footprint = { processes: 0, pss: 0, descriptors: 0, threads: 0 };
+export const nothing: Footprint = { processes: 0, pss: 0, anonymous: 0, descriptors: 0, threads: 0 };
 
 export function sum(a: Footprint, b: Footprint): Footprint {
   return {
     processes: a.processes + b.processes,
     pss: a.pss + b.pss,
+    anonymous: a.anonymous + b.anonymous,
     descriptors: a.descriptors + b.descriptors,
     threads: a.threads + b.threads,
   };
@@ -80,11 +83,18 @@ async function footprintOf(pid: number): Promise<Footprint | undefined> {
       readFile(`/proc/${pid}/status`, 'latin1'),
       readdir(`/proc/${pid}/fd`),
     ]);
-    const pss = /^Pss:\s+(\d+) kB/m.exec(rollup)?.[1];
+    const pss = kilobytes(rollup, 'Pss');
     if (pss === undefined) return undefined;
+    // Kernels before 5.1 do not tell it apart.
+    const anonymous = kilobytes(rollup, 'Pss_Anon') ?? pss;
     const threads = Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-    return { processes: 1, pss: Number(pss) * 1024, descriptors: descriptors.length, threads };
+    return { processes: 1, pss: pss * 1024, anonymous: anonymous * 1024, descriptors: descriptors.length, threads };
   } catch {
     return undefined;
   }
+}
+
+function kilobytes(rollup: string, name: string): number | undefined {
+  const text = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1];
+  return text === undefined ? undefined : Number(text);
 }

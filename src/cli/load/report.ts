@@ -38,7 +38,7 @@ function phaseTable(report: LoadReport): string {
   return table(['MILLISECONDS', 'P50', 'P90', 'P99', 'MAX'], rows);
 }
 
-/** Peaks are of the daemon and all shims; LEFT is what remains when the round is over and its shims have ended. */
+/** Peaks are of the daemon and all shims; LEFT is what remains when the round is over and its shims have ended, without what files take. */
 function roundTable(rounds: readonly RoundReport[]): string {
   const rows = rounds.map(({ round, milliseconds: time, throughput, peak, settled, counts }) => {
     const most = peak && total(peak);
@@ -51,7 +51,7 @@ function roundTable(rounds: readonly RoundReport[]): string {
       most ? megabytes(most.pss) : '-',
       peak ? megabytes(peak.daemon.pss) : '-',
       most ? String(most.descriptors) : '-',
-      left ? megabytes(left.pss) : '-',
+      left ? megabytes(left.anonymous) : '-',
       left ? String(left.descriptors) : '-',
       `${counts.lost}/${counts.repeated}/${counts.wrong}/${counts.failed}`,
     ];
