@@ -64,7 +64,8 @@ describe.skipIf(!haveRuntimes).each(newestPerTask)('one stopped shim among 100 w
 
     const serving = await timed(() => daemon.start());
     console.log(`timing: serving ${Math.round(serving)} ms after the start, with 1 stopped shim of 100`);
-    expect(serving).toBeLessThan(6000);
+    // Six seconds on a machine of its own; a load deadline for each shim in turn would be minutes.
+    expect(serving).toBeLessThan(15_000);
     for (let round = 0; round < 3; round += 1) {
       const listing = await timed(async () => {
         const tasks = await listTasks(daemon);

@@ -1,0 +1,148 @@
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { identify, signal } from './host.mjs';
+
+const weights = { daemon: 3, thread: 3, killShim: 3, stopShim: 3, disk: 1, clients: 2 };
+
+/** The faults of a run, made by the seed before it begins: what, when (milliseconds), and numbers to choose by. */
+export function planFaults(random, milliseconds) {
+  const faults = [];
+  for (let at = 2000; at < milliseconds; at += random.between(700, 4000)) {
+    const kind = random.weighted(weights);
+    faults.push({ at, kind, choice: random.next(), lasts: random.between(100, 4000) });
+  }
+  return faults;
+}
+
+/** Does what was planned, when it was planned; faults that last overlap with those after them. */
+export class Faults {
+  #daemon;
+  #ledger;
+  #state;
+  #lasting = new Set();
+  /** The shims that the daemon last told of. */
+  #shims = [];
+  #down = false;
+  /** Where shims were seen to listen. */
+  sockets = new Set();
+  counts = Object.fromEntries(Object.keys(weights).map((kind) => [kind, 0]));
+
+  constructor({ daemon, ledger, state }) {
+    this.#daemon = daemon;
+    this.#ledger = ledger;
+    this.#state = state;
+  }
+
+  /** Resolves when the last one is over and everything stopped goes on. */
+  async run(plan, log) {
+    const began = Date.now();
+    for (const fault of plan) {
+      await delay(Math.max(0, began + fault.at - Date.now()));
+      log(`fault ${fault.kind} for ${fault.lasts} ms`);
+      const lasting = this.#do(fault)
+        .catch((error) => this.#ledger.violation(`fault ${fault.kind}: ${error.message}`))
+        .finally(() => this.#lasting.delete(lasting));
+      this.#lasting.add(lasting);
+    }
+    await Promise.all(this.#lasting);
+  }
+
+  async #do({ kind, choice, lasts }) {
+    const done = await this.#faultOf(kind)(choice, lasts);
+    if (done !== false) this.counts[kind] += 1;
+  }
+
+  #faultOf(kind) {
+    switch (kind) {
+      case 'daemon':
+        return (_, lasts) => this.#killDaemon(lasts);
+      case 'thread':
+        return (choice) => this.#restartThread(choice);
+      case 'killShim':
+        return (choice) => this.#killShim(choice);
+      case 'stopShim':
+        return (choice, lasts) => this.#stopShim(choice, lasts);
+      case 'disk':
+        return (_, lasts) => this.#fillDisk(lasts);
+      default:
+        return () => this.#daemon.cancelClients();
+    }
+  }
+
+  async #killDaemon(lasts) {
+    if (this.#down) return false;
+    this.#down = true;
+    try {
+      await this.#shimsNow();
+      await this.#daemon.kill();
+      await delay(lasts / 4);
+    } finally {
+      this.#down = false;
+      await this.#daemon.start();
+    }
+    return true;
+  }
+
+  async #restartThread(choice) {
+    const { adminDefinition } = this.#daemon.definitions;
+    const id = choice < 0.5 ? 0 : 1;
+    return this.#daemon.call(adminDefinition.restartSlot, { id }, 5000).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** As the daemon knows them now, or knew them last. */
+  async #shimsNow() {
+    try {
+      const { shims } = await this.#daemon.call(this.#daemon.definitions.adminDefinition.listShims, {}, 1000);
+      for (const { address } of shims) this.sockets.add(address.replace(/^unix:\/\//, ''));
+      this.#shims = shims
+        .map(({ id, pid, binary, placement }) => ({ id, binary, placement, process: identify(pid) }))
+        .filter(({ process }) => process !== undefined);
+    } catch {
+      // It is down: shims live on.
+    }
+    return this.#shims;
+  }
+
+  async #chooseShim(choice) {
+    const shims = await this.#shimsNow();
+    return shims[Math.floor(choice * shims.length)];
+  }
+
+  async #killShim(choice) {
+    const shim = await this.#chooseShim(choice);
+    if (shim === undefined) return false;
+    // Before it dies: an exit that is told at once is judged by what is in the ledger.
+    this.#ledger.shimKilled(shim.binary, shim.placement === 'shared' ? undefined : shim.id);
+    return signal(shim.process, 'SIGKILL');
+  }
+
+  async #stopShim(choice, lasts) {
+    const shim = await this.#chooseShim(choice);
+    if (shim === undefined || !signal(shim.process, 'SIGSTOP')) return false;
+    try {
+      await delay(lasts);
+    } finally {
+      signal(shim.process, 'SIGCONT');
+    }
+    return true;
+  }
+
+  async #fillDisk(lasts) {
+    const file = path.join(this.#state, 'filler');
+    const { bavail, bsize } = statfsSync(this.#state);
+    try {
+      writeFileSync(file, Buffer.alloc(Math.max(0, bavail * bsize)));
+    } catch {
+      // Full is what it should be.
+    }
+    try {
+      await delay(lasts / 2);
+    } finally {
+      rmSync(file, { force: true });
+    }
+  }
+}

@@ -1,0 +1,312 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { identify, read, signal } from './host.mjs';
+
+const sigkill = 9;
+const status = { unknown: 0, created: 1, running: 2, stopped: 3 };
+/** How long one step is tried again while faults come and go, in milliseconds. */
+const patience = 90_000;
+/** Longest a task that ends by itself runs, in milliseconds. */
+const longestRun = 1500;
+
+const json = (type_url, value) => ({ type_url, value: Buffer.from(JSON.stringify(value)) });
+const trap = (code) => `trap 'exit ${code}' TERM; : > /dev/null; while :; do sleep 1000 & wait $!; done`;
+
+/** A plan that the seed makes, whatever happens around it. */
+export function planLife(random, runtimes) {
+  const end = random.weighted({ itself: 4, api: 2, term: 2, host: 1, forced: 1 });
+  return {
+    runtime: random.pick(runtimes),
+    end,
+    code: random.between(1, 120),
+    run: random.between(0, longestRun),
+    execs: Array.from({ length: random.weighted({ 0: 5, 1: 3, 3: 1 }) }, () => random.between(1, 120)),
+    /** Of the first create's caller, in milliseconds; most are patient. */
+    createBudget: random.chance(0.12) ? random.between(1, 80) : undefined,
+  };
+}
+
+/** What is tried again: anything but an answer about the request itself. */
+function isPassing(error) {
+  return !['NOT_FOUND', 'ALREADY_EXISTS', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(error.code);
+}
+
+/** One container from its create to its delete, through whatever is done to the daemon meanwhile. */
+export class Life {
+  #daemon;
+  #ledger;
+  #plan;
+  #id;
+  #cgroup;
+  #key;
+  #pid = 0;
+  #since = Date.now();
+
+  constructor({ daemon, ledger, plan, id, cgroup }) {
+    this.#daemon = daemon;
+    this.#ledger = ledger;
+    this.#plan = plan;
+    this.#id = id;
+    this.#cgroup = cgroup;
+  }
+
+  async run() {
+    const { containersDefinition: containers } = this.#daemon.definitions;
+    await this.#persist('create container', async () => {
+      try {
+        await this.#daemon.call(containers.create, { container: this.#container() });
+      } catch (error) {
+        if (error.code !== 'ALREADY_EXISTS') throw error;
+      }
+    });
+    if (await this.#create()) {
+      if (await this.#start()) {
+        for (const [index, code] of this.#plan.execs.entries()) await this.#exec(`exec-${index}`, code);
+        await this.#end();
+      } else {
+        await this.#giveUp();
+      }
+    }
+    await this.#persist('delete container', async () => {
+      try {
+        await this.#daemon.call(containers.delete, { id: this.#id });
+      } catch (error) {
+        if (error.code !== 'NOT_FOUND') throw error;
+      }
+    });
+  }
+
+  #container() {
+    const { runtime, end, code, run } = this.#plan;
+    const script = end === 'itself' ? `sleep ${run / 1000}; exit ${code}` : trap(code);
+    return {
+      id: this.#id,
+      runtime: { name: runtime.name },
+      spec: json('types.containerd.io/opencontainers/runtime-spec/1/Spec', runtime.spec(script, this.#cgroup)),
+    };
+  }
+
+  /** Tries again what fails for the faults' sake, until it works or says something about the request. */
+  async #persist(doing, work) {
+    const end = Date.now() + patience;
+    for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isPassing(error) || Date.now() > end) {
+          throw new Error(`${this.#id}: ${doing}: ${error.code ?? ''} ${error.message}`, { cause: error });
+        }
+      }
+      await delay(pause);
+    }
+  }
+
+  async #get(exec = '') {
+    return this.#persist('get', async () => {
+      try {
+        const { process } = await this.#daemon.call(this.#tasks.get, { containerId: this.#id, execId: exec }, 5000);
+        // Nothing is known of a task whose shim is stopped: ask again.
+        if ((process.status ?? 0) === status.unknown)
+          throw Object.assign(new Error('UNKNOWN'), { code: 'UNAVAILABLE' });
+        return process;
+      } catch (error) {
+        if (error.code === 'NOT_FOUND') return undefined;
+        throw error;
+      }
+    });
+  }
+
+  get #tasks() {
+    return this.#daemon.definitions.tasksDefinition;
+  }
+
+  /** True where the task is there; false where it came and went with its shim before it was started. */
+  async #create() {
+    const end = Date.now() + patience;
+    let budget = this.#plan.createBudget;
+    for (;;) {
+      let failure;
+      try {
+        const { pid } = await this.#daemon.call(this.#tasks.create, { containerId: this.#id }, budget);
+        this.#created(pid);
+        return true;
+      } catch (error) {
+        failure = error;
+      }
+      budget = undefined;
+      if (Date.now() > end) throw new Error(`${this.#id}: create: ${failure.code} ${failure.message}`);
+      await delay(100);
+      const found = await this.#get();
+      if (found === undefined) continue;
+      // The answer was lost, not the task.
+      this.#created(found.pid);
+      if (found.status !== status.stopped) return true;
+      this.#ledger.reported(this.#key, found.exitStatus, 'Get');
+      await this.#delete();
+      return false;
+    }
+  }
+
+  /** A task that was created owes an exit too: an init that is killed before its start. */
+  #created(pid) {
+    this.#pid = pid;
+    const { runtime } = this.#plan;
+    this.#key = this.#ledger.started({
+      task: this.#id,
+      exec: '',
+      pid,
+      status: 137,
+      runtime: runtime.name,
+      since: this.#since,
+    });
+  }
+
+  /** Its pid; undefined where it cannot be started. */
+  async #start(exec = '') {
+    const end = Date.now() + patience;
+    for (;;) {
+      let failure;
+      try {
+        const { pid } = await this.#daemon.call(this.#tasks.start, { containerId: this.#id, execId: exec });
+        return pid;
+      } catch (error) {
+        failure = error;
+      }
+      await delay(100);
+      const found = await this.#get(exec);
+      if (found === undefined) return undefined;
+      // The answer was lost, not the start; it may be over by now.
+      if (found.status !== status.created) return found.pid;
+      // It cannot be started any more.
+      if (!isPassing(failure) || failure.code === 'UNKNOWN' || Date.now() > end) return undefined;
+    }
+  }
+
+  async #exec(exec, code) {
+    const { runtime } = this.#plan;
+    const spec = json('types.containerd.io/opencontainers/runtime-spec/1/Process', runtime.process(`exit ${code}`));
+    const request = { containerId: this.#id, execId: exec, spec };
+    const end = Date.now() + patience;
+    for (;;) {
+      try {
+        await this.#daemon.call(this.#tasks.exec, request);
+        break;
+      } catch (error) {
+        // The task has ended meanwhile, or the answer was lost and not the exec.
+        if (error.code === 'ALREADY_EXISTS') break;
+        if (['NOT_FOUND', 'FAILED_PRECONDITION', 'INVALID_ARGUMENT'].includes(error.code)) return;
+        await delay(100);
+        const init = await this.#get();
+        if (init === undefined || init.status !== status.running || Date.now() > end) return;
+      }
+    }
+    const pid = await this.#start(exec);
+    if (pid) {
+      const key = this.#ledger.started({
+        task: this.#id,
+        exec,
+        pid,
+        status: code,
+        runtime: runtime.name,
+        since: this.#since,
+      });
+      // One that does not end before its init is killed with it.
+      await this.#wait(exec, key, (told) => {
+        if (told === 137) this.#ledger.willEnd(key, this.#plan.end === 'itself' ? 137 : code);
+      });
+    }
+    await this.#daemon.call(this.#tasks.deleteProcess, { containerId: this.#id, execId: exec }).catch(() => undefined);
+  }
+
+  async #end() {
+    const { end, code } = this.#plan;
+    const init = identify(this.#pid);
+    if (end === 'itself') {
+      this.#ledger.willEnd(this.#key, code);
+    } else if (end === 'term' && init !== undefined && (await this.#isTrapping())) {
+      this.#ledger.willEnd(this.#key, code);
+      signal(init, 'SIGTERM');
+    } else if (end === 'host' && init !== undefined) {
+      signal(init, 'SIGKILL');
+    } else if (end === 'forced') {
+      await this.#force();
+      return;
+    } else {
+      await this.#kill();
+    }
+    await this.#wait('', this.#key);
+    await this.#delete();
+  }
+
+  /** The trap is set before the script's first child is there. */
+  async #isTrapping() {
+    for (let look = 0; look < 100; look += 1) {
+      if (read(`/proc/${this.#pid}/task/${this.#pid}/children`).trim() !== '') return true;
+      await delay(20);
+    }
+    return false;
+  }
+
+  async #kill() {
+    await this.#persist('kill', async () => {
+      try {
+        await this.#daemon.call(this.#tasks.kill, { containerId: this.#id, signal: sigkill, all: true }, 8000);
+      } catch (error) {
+        if (['NOT_FOUND', 'FAILED_PRECONDITION'].includes(error.code)) return;
+        throw error;
+      }
+    });
+  }
+
+  async #force() {
+    const request = { containerId: this.#id, force: true };
+    await this.#persist('forced delete', async () => {
+      try {
+        const { exitStatus } = await this.#daemon.call(
+          this.#daemon.definitions.adminDefinition.deleteTask,
+          request,
+          30_000,
+        );
+        this.#ledger.reported(this.#key, exitStatus, 'forced delete');
+      } catch (error) {
+        // An earlier try did it, and its answer was lost.
+        if (error.code !== 'NOT_FOUND') throw error;
+        this.#ledger.reported(this.#key, 137, 'forced delete, answered to nobody');
+      }
+    });
+  }
+
+  /** A task that could not be started: it is ended, whatever it is, and deleted. */
+  async #giveUp() {
+    if ((await this.#get()) === undefined) {
+      this.#ledger.violation(`${this.#id}: gone before anybody deleted it`);
+      return;
+    }
+    await this.#force();
+  }
+
+  async #wait(exec, key, before = () => undefined) {
+    await this.#persist('wait', async () => {
+      try {
+        const request = { containerId: this.#id, execId: exec };
+        const { exitStatus } = await this.#daemon.call(this.#tasks.wait, request, 15_000);
+        before(exitStatus);
+        this.#ledger.reported(key, exitStatus, 'Wait');
+      } catch (error) {
+        if (error.code !== 'NOT_FOUND') throw error;
+        this.#ledger.violation(`${key}: Wait does not know it: ${error.message}`);
+      }
+    });
+  }
+
+  async #delete() {
+    await this.#persist('delete', async () => {
+      try {
+        const { exitStatus } = await this.#daemon.call(this.#tasks.delete, { containerId: this.#id });
+        this.#ledger.reported(this.#key, exitStatus, 'Delete');
+      } catch (error) {
+        // An earlier try did it, and its answer was lost.
+        if (error.code !== 'NOT_FOUND') throw error;
+      }
+    });
+  }
+}
