@@ -14,6 +14,7 @@ import {
   subscribe,
 } from '../helpers/tasks.ts';
 import { uniqueName } from '../helpers/test-run.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 
 /** Runtimes that no task can be created with: what they do, the code that says so, and what the message has to have. */
 const cases = [
@@ -39,13 +40,20 @@ const cases = [
   ['answers Create with garbage', fixtureRuntime('garbage'), undefined, /./],
 ] as const;
 
+/** A create that outlasted its deadline may still be undone when nothing is to be seen of it any more. */
+async function reuse(daemon: Daemon, id: string): Promise<true> {
+  await deleteContainer(daemon, id).catch(() => undefined);
+  await launch(daemon, id, { runtime: fixtureRuntime('plain') });
+  return true;
+}
+
 describe('a runtime that', () => {
   let daemon: Daemon;
 
   beforeAll(async () => {
     daemon = await Daemon.start({
       programs: [fixtureShims],
-      config: '[deadlines]\nstart = "2s"\ncall = "2s"\n',
+      config: '[deadlines]\nstart = "5s"\ncall = "8s"\n',
     });
   });
 
@@ -72,7 +80,7 @@ describe('a runtime that', () => {
     await deleteContainer(daemon, id);
     expect(await daemon.settled()).toEqual(nothingLeft);
     // The id is free: a runtime that works can have it.
-    await launch(daemon, id, { runtime: fixtureRuntime('plain') });
+    await waitFor(() => reuse(daemon, id), { doing: 'the id to be free' });
     await endTask(daemon, id);
     expect(await daemon.settled()).toEqual(nothingLeft);
     const creations = events.messages.filter(({ topic }) => topic === '/tasks/create');
