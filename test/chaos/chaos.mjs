@@ -59,7 +59,8 @@ function log(text) {
 function mountState() {
   mkdirSync(state);
   if (process.getuid() !== 0) return false;
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${stateSize},mode=700`, 'tmpfs', state]);
+  const options = ['-t', 'tmpfs', '-o', `size=${stateSize},mode=700`];
+  const { status, stderr } = spawnSync('mount', [...options, 'tmpfs', state], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`cannot mount a tmpfs: ${stderr}`);
   return true;
 }
