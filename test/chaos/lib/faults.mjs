@@ -56,7 +56,7 @@ export class Faults {
   #faultOf(kind) {
     switch (kind) {
       case 'daemon':
-        return (_, lasts) => this.#killDaemon(lasts);
+        return (choice, lasts) => this.#killDaemon(choice, lasts);
       case 'thread':
         return (choice) => this.#restartThread(choice);
       case 'killShim':
@@ -70,18 +70,38 @@ export class Faults {
     }
   }
 
-  async #killDaemon(lasts) {
+  async #killDaemon(choice, lasts) {
     if (this.#down) return false;
     this.#down = true;
     try {
       await this.#shimsNow();
       await this.#daemon.kill();
       await delay(lasts / 4);
+      if (choice < 0.3) {
+        // Once more, in the middle of its start.
+        const starting = this.#daemon.start().catch(() => undefined);
+        await delay(lasts / 10);
+        await this.#daemon.kill();
+        await starting;
+      }
+      await this.#startAgain();
     } finally {
       this.#down = false;
-      await this.#daemon.start();
     }
     return true;
+  }
+
+  /** A full disk may keep it from starting; that passes. */
+  async #startAgain() {
+    const end = Date.now() + 20_000;
+    for (;;) {
+      try {
+        return await this.#daemon.start();
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+      await delay(300);
+    }
   }
 
   async #restartThread(choice) {
