@@ -15,6 +15,8 @@ const sigpipe = 13;
 const insistentInterrupts = 3;
 const insistence = 2000;
 const signalTimeout = 10_000;
+/** How long a signal waits for a start under way, in milliseconds; then one that asks to end gives the start up. */
+const startPatience = 2000;
 
 /**
  * One process in the foreground, from before it is created until its status is known: signals to us become signals to
@@ -29,11 +31,15 @@ export class Foreground {
   readonly #releaseSignals: () => void;
   /** Undoes what was done to our terminal. */
   readonly #terminalUndo: (() => void)[] = [];
-  #running = false;
+  /** `starting`: the program may run already, while the answer that says so is on its way. */
+  #phase: 'before' | 'starting' | 'running' = 'before';
+  /** Signals that came while it was starting. */
+  #held: ForwardedSignal[] = [];
+  #patience: NodeJS.Timeout | undefined;
   #reachable = true;
   #outputGone = false;
   #interrupts: number[] = [];
-  /** Signals are sent one after the other: two at once could arrive in the other order. */
+  /** Signals and sizes are sent one after the other: two at once could arrive in the other order. */
   #sending: Promise<void> = Promise.resolve();
 
   constructor(context: Context, daemon: Daemon, name: ProcessName, terminal: Terminal | undefined) {
@@ -57,19 +63,21 @@ export class Foreground {
     }
     if (this.#outputGone) return;
     this.#outputGone = true;
-    if (this.#running) this.#send(sigkill);
+    if (this.#phase === 'running') this.#send(sigkill);
   }
 
   /** Starts the created process with `start`, and resolves with its status when it has ended and all output is out. */
   async run(stdio: ForegroundStdio, start: () => Promise<unknown>): Promise<number> {
-    await start();
-    this.#running = true;
-    // The size that the spec says was read a moment ago, and not every runtime heeds it.
-    await this.#resize();
+    this.#phase = 'starting';
+    await start().finally(() => clearTimeout(this.#patience));
+    this.#phase = 'running';
+    for (const signal of this.#held.splice(0)) this.#caught(signal);
     if (this.#outputGone) this.#send(sigkill);
     if (this.#terminal) {
       this.#terminalUndo.push(this.#terminal.raw());
-      this.#terminalUndo.push(this.#terminal.onResize(() => void this.#resize()));
+      this.#terminalUndo.push(this.#terminal.onResize(() => this.#resize()));
+      // The size that the spec says was read a moment ago, and not every runtime heeds it.
+      this.#resize();
     }
     const input = this.#passInput(stdio);
     const exit = await this.#wait();
@@ -82,6 +90,7 @@ export class Foreground {
 
   /** Gives signals and the terminal back; idempotent. */
   close(): void {
+    clearTimeout(this.#patience);
     this.#releaseTerminal();
     this.#releaseSignals();
   }
@@ -130,8 +139,8 @@ export class Foreground {
   }
 
   #caught(signal: ForwardedSignal): void {
-    if (!this.#running) {
-      if (asksToEnd(signal)) this.#abandon(signal, 'given up before the program was started');
+    if (this.#phase !== 'running') {
+      this.#caughtBefore(signal);
       return;
     }
     if (!this.#reachable && asksToEnd(signal)) {
@@ -144,6 +153,14 @@ export class Foreground {
       return;
     }
     this.#send(signalNumber(signal));
+  }
+
+  #caughtBefore(signal: ForwardedSignal): void {
+    const giveUp = () => this.#abandon(signal, 'given up before the program was started');
+    if (this.#phase === 'starting') {
+      this.#held.push(signal);
+      if (asksToEnd(signal)) this.#patience ??= setTimeout(giveUp, startPatience);
+    } else if (asksToEnd(signal)) giveUp();
   }
 
   /** The first process of a pid namespace ignores every signal that it does not handle, so ctrl-C may do nothing. */
@@ -172,18 +189,24 @@ export class Foreground {
     this.#sending = this.#sending.then(kill);
   }
 
-  async #resize(): Promise<void> {
-    if (!this.#terminal) return;
-    const { size } = this.#terminal;
-    // The process may be ending, in the runtime's own words: a size that does not arrive is no reason to speak.
-    await this.#daemon
-      .call(
-        tasksDefinition.resizePty,
-        this.#name.namespace,
-        { containerId: this.#name.task, execId: this.#name.exec, ...size },
-        { timeout: signalTimeout },
-      )
-      .catch(() => undefined);
+  #resize(): void {
+    const terminal = this.#terminal;
+    if (!terminal) return;
+    const resize = () =>
+      this.#daemon
+        .call(
+          tasksDefinition.resizePty,
+          this.#name.namespace,
+          // Read when it is sent: the latest is the one that counts.
+          { containerId: this.#name.task, execId: this.#name.exec, ...terminal.size },
+          { timeout: signalTimeout },
+        )
+        // The process may be ending, in the runtime's own words: a size that does not arrive is no reason to speak.
+        .then(
+          () => undefined,
+          () => undefined,
+        );
+    this.#sending = this.#sending.then(resize);
   }
 
   /** Calls about a process that may have ended meanwhile: that it has is no news. */
