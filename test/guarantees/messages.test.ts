@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   containersDefinition,
@@ -89,22 +88,8 @@ describe('a daemon', () => {
   test('cuts a subscriber off that does not read, tells it so, and serves the one that does', async () => {
     daemon = await Daemon.start();
     const reading = await listen(daemon);
-    // A client that never reads: the stream is paused before its first message.
-    using client = new DisposableClient(daemon.socket);
-    const metadata = new Metadata();
-    metadata.set('containerd-namespace', daemon.namespace);
-    const { path, requestSerialize, responseDeserialize } = eventsDefinition.subscribe;
-    const stalled = client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      { filters: ['topic~=^/tasks/'] },
-      metadata,
-    );
-    const ended = new Promise<{ code: number; details: string }>((resolve) => {
-      stalled.once('error', (error) => resolve(error as unknown as { code: number; details: string }));
-    });
-    stalled.pause();
+    // A client whose process is stopped reads nothing, and its socket fills up.
+    const stalled = daemon.startShimd(['--json', 'events'], { timeout: 250_000 });
     const event = wireAny({ typeUrl: 'filler', value: new Uint8Array(1024) });
     const publish = (count: number): Promise<void> =>
       forEach(
@@ -114,6 +99,11 @@ describe('a daemon', () => {
           await daemon.client.call(eventsDefinition.publish, { topic: '/tasks/filler', event });
         },
       );
+    await waitFor(async () => {
+      await publish(1);
+      return stalled.stdout.includes('/tasks/filler');
+    });
+    stalled.child.kill('SIGSTOP');
     // More than its queue and the connection take.
     await publish(12_000);
     const before = memoryOf(daemon.pid);
@@ -125,19 +115,10 @@ describe('a daemon', () => {
     await waitFor(() => reading.messages.length >= 20_000, { budget: 60_000, doing: 'the reader to have all' });
     expect(after).toBeLessThan(before + 60);
     // It reads at last what was sent before it was cut off, and why it was.
-    stalled.on('data', () => undefined);
-    stalled.resume();
-    expect(await ended).toMatchObject({ code: 8 });
+    stalled.child.kill('SIGCONT');
+    const { code, stderr } = await stalled.finished;
+    expect(stderr).toContain('faster than they are read');
+    expect(code).not.toBe(0);
     reading.cancel();
   }, 300_000);
 });
-
-class DisposableClient extends Client {
-  constructor(socket: string) {
-    super(`unix:${socket}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-}
