@@ -39,6 +39,8 @@ const stateSize = '48m';
 /** Rounds without faults at the end, and tasks in each: the last must not end larger than the third, when all is warm. */
 const calmRounds = 6;
 const calmLives = 60;
+/** Compiled code and uncollected garbage still grow a little then; a leak grows with every round. */
+const mostGrowth = 1.25;
 /** How long everything may take to be gone at the end, in milliseconds. */
 const settleBudget = 30_000;
 
@@ -136,7 +138,7 @@ async function calm(daemon, ledger, runtimes) {
     memory.push(Math.round(least * 10) / 10);
   }
   const [, , warm] = memory;
-  if (memory.at(-1) > warm * 1.1) ledger.violation(`memory grows: ${memory.join(', ')} MB in equal rounds`);
+  if (memory.at(-1) > warm * mostGrowth) ledger.violation(`memory grows: ${memory.join(', ')} MB in equal rounds`);
   return memory;
 }
 

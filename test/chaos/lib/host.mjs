@@ -89,9 +89,9 @@ export function cgroupsNaming(mark) {
   return found;
 }
 
-/** Proportional share of a process's memory, in MB. */
+/** Memory that is a process's alone, in MB: a share of what others use too would change with them. */
 export function memoryOf(pid) {
-  return Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) / 1024;
+  return Number(/^Private_Dirty:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) / 1024;
 }
 
 export function names(directory) {
