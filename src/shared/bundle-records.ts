@@ -33,6 +33,8 @@ export interface ProcessRecord {
   /** 0 while the process was not started. */
   readonly pid: number;
   readonly stdio: Stdio;
+  /** Start was sent, of an exec: where its shim calls it created all the same, that Start was cut off. */
+  readonly starting?: boolean | undefined;
   /** The process was deleted: there is nothing to find any more. */
   readonly deleted?: boolean | undefined;
 }
@@ -110,7 +112,14 @@ export function parseProcessRecords(text: string): ProcessRecord[] {
     if (from['exec'] !== undefined && exec === undefined) continue;
     const pid = Number.isSafeInteger(from['pid']) ? Number(from['pid']) : 0;
     if (from['deleted'] === true) records.delete(exec ?? '');
-    else records.set(exec ?? '', { ...(exec === undefined ? {} : { exec }), pid, stdio: stdioOf(from['stdio']) });
+    else {
+      records.set(exec ?? '', {
+        ...(exec === undefined ? {} : { exec }),
+        pid,
+        stdio: stdioOf(from['stdio']),
+        ...(from['starting'] === true ? { starting: true } : {}),
+      });
+    }
   }
   const init = records.get('');
   records.delete('');

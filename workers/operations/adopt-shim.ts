@@ -75,6 +75,11 @@ async function runsAlready(found: Found, init: ProcessSnapshot): Promise<boolean
   return runsProgram(await commandLine(init.pid), readSpecFacts(spec).args);
 }
 
+/** An exec whose Start was cut off, and which its shim would not survive being started again: as one that failed. */
+function isCutOff(record: ProcessRecord, snapshot: ProcessSnapshot): boolean {
+  return record.exec !== undefined && record.starting === true && snapshot.status === 'created';
+}
+
 /** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
 async function recordPids(slot: WorkerSlot, found: Found, snapshots: readonly ProcessSnapshot[]): Promise<void> {
   for (const { exec, pid, stdio } of snapshots) {
@@ -91,7 +96,8 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const states = await Promise.allSettled(
     found.processes.map(async (record) => {
       const state = await shim.client.call((api) => api.state, { id, execId: record.exec ?? '' }, { deadline });
-      return snapshotOf(state, record);
+      const snapshot = snapshotOf(state, record);
+      return isCutOff(record, snapshot) ? { ...snapshot, status: 'stopped' as const } : snapshot;
     }),
   );
   const unexpected = states.find((state) => state.status === 'rejected' && !hasCode(state.reason, 'NOT_FOUND'));
@@ -113,7 +119,9 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   for (const snapshot of processes) {
     const process = task.processes.get(snapshot.exec);
     if (process === undefined) continue;
-    if (started && snapshot.exec === undefined) process.start = 'failed';
+    const neverRan = snapshot.exec !== undefined && snapshot.status === 'stopped' && snapshot.exit === undefined;
+    if (neverRan || (started && snapshot.exec === undefined)) process.start = 'failed';
+    if (neverRan) continue;
     if (snapshot.exit !== undefined) slot.exits.note(process, snapshot.exit);
     else if (snapshot.exec === undefined || snapshot.status !== 'created') slot.exits.watch(task, process);
   }

@@ -5,9 +5,22 @@ import { appendProcess } from '../shim/bundle.ts';
 import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
 
+/** Shims do not survive a second Start of an exec: whoever comes after a Start that was cut off has to know of it. */
+async function recordStart(task: Task, process: TaskProcess): Promise<void> {
+  const { exec, stdio } = process;
+  try {
+    await appendProcess(task.bundle, { exec, pid: 0, stdio, starting: true });
+  } catch (error) {
+    // Nothing was sent.
+    process.start = 'none';
+    throw error;
+  }
+}
+
 async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<{ pid: number }> {
   const { exec } = process;
   process.start = 'running';
+  if (exec !== undefined) await recordStart(task, process);
   try {
     const { pid } = await task.shim.client.call((api) => api.start, { id: task.ref.task, execId: exec ?? '' });
     process.start = 'none';
