@@ -3,9 +3,10 @@ import path from 'node:path';
 import { createApiServer } from '../api/index.ts';
 import { Exchange } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
-import { closeInheritedOnExec, peerOfSocket } from '../shared/host/index.ts';
+import { closeInheritedOnExec, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { packageVersion } from '../shared/package-version.ts';
+import { IdleCollector } from '../shared/util/idle-collector.ts';
 import type { Settings } from './config/settings.ts';
 import { exitCodes, StartError } from './exit-code.ts';
 import { layFoundation } from './foundation.ts';
@@ -59,6 +60,9 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   cleanup.push('close the API', () => api.close(), 10_000);
   await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
   if (group !== undefined) await chown(address, -1, group);
+
+  const collector = new IdleCollector({ afterwards: releaseFreeMemory });
+  cleanup.push('stop collecting when idle', () => collector.close());
 
   logger.info('daemon ready', {
     address,

@@ -2,6 +2,7 @@ import { threadId } from 'node:worker_threads';
 import { TaskError } from '../../src/shared/errors/index.ts';
 import type { AttachOperation } from '../../src/shared/messages/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { IdleCollector } from '../../src/shared/util/idle-collector.ts';
 import { sweepRemoved } from '../shim/bundle.ts';
 import { WorkerSlot } from '../slot.ts';
 
@@ -9,6 +10,8 @@ import { WorkerSlot } from '../slot.ts';
 export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: { threadId: number } } {
   const { port, settings } = operation;
   const slot = new WorkerSlot(port, settings);
+  // It ends with the thread.
+  void new IdleCollector();
   // One thread is enough for what a crash left half removed; nobody waits for it.
   if (settings.slot === 0) {
     sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {

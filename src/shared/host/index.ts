@@ -6,4 +6,5 @@ export { mkfifo } from './mkfifo.ts';
 export { conventionalNofileSoft, type NofileLimit, nofileLimit, setNofileSoft, withNofileSoft } from './nofile.ts';
 export { descriptorOf, type PeerCredentials, peerCredentials, peerOfSocket } from './peer-credentials.ts';
 export { reapChild } from './reap-child.ts';
+export { releaseFreeMemory } from './release-memory.ts';
 export { SystemError } from './system-error.ts';

@@ -9,6 +9,8 @@ interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   waitpid(pid: number, status: Uint8Array, options: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  /** glibc's alone; elsewhere it does nothing. */
+  malloc_trim(keep: number): number;
   prlimit(pid: number, resource: number, next: Uint8Array | null, previous: Uint8Array | null): number;
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, message: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
@@ -20,6 +22,14 @@ interface Binding {
 }
 
 let binding: Binding | undefined;
+
+function mallocTrim(library: ReturnType<typeof Koffi.load>): (keep: number) => number {
+  try {
+    return library.func('int malloc_trim(size_t keep)');
+  } catch {
+    return () => 0;
+  }
+}
 
 /** Loads the FFI library at the first call that needs it: programs that need none do not pay for it. */
 function bound(): Binding {
@@ -38,6 +48,7 @@ function bound(): Binding {
       getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
       waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       fcntl: (fd, command, argument) => Number(fcntl(fd, command, 'int', argument)),
+      malloc_trim: mallocTrim(library),
       prlimit: library.func('int prlimit(int pid, int resource, const void *next, void *previous)'),
       socket: library.func('int socket(int domain, int type, int protocol)'),
       sendto: library.func(
