@@ -240,6 +240,13 @@ function cleanUp(keepLog) {
   if (!keepLog && mountsBelow(directory).length === 0) rmSync(directory, { recursive: true, force: true });
 }
 
+for (const name of ['SIGINT', 'SIGTERM']) {
+  process.once(name, () => {
+    cleanUp(true);
+    process.exit(1);
+  });
+}
+
 let code = 1;
 try {
   code = await main();
