@@ -12,7 +12,14 @@ import {
 import type { ShimChoice, Stdio } from '../../../src/shared/messages/index.ts';
 import { containerd } from '../../../src/shared/proto/gen/task.js';
 import { typeUrls } from '../../../src/shared/wire/any.ts';
-import { busyboxRootfs, combinations, type Generation, type Placement, runc } from '../../helpers/runtimes.ts';
+import {
+  busyboxRootfs,
+  combinations,
+  type Generation,
+  haveRuntimes,
+  type Placement,
+  runc,
+} from '../../helpers/runtimes.ts';
 import { busyboxSpec, jsonAny, processSpec } from '../../helpers/spec.ts';
 import { uniqueName } from '../../helpers/test-run.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
@@ -22,7 +29,7 @@ const nowhere: Stdio = { stdin: '', stdout: '', stderr: '', terminal: false };
 const { Options } = containerd.runc.v1;
 const runtime = 'io.containerd.runc.v2';
 
-describe.each(combinations)('$title: a worker thread', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(combinations)('$title: a worker thread', ({ generation, placement }) => {
   let host: TestHost;
   let slot: TestSlot;
   const namespace = parseNamespace('test');

@@ -15,8 +15,8 @@ function makeFifo(): string {
 
 describe('mkfifo', () => {
   test('makes a FIFO with exactly the asked mode under any umask', () => {
-    const umask = process.umask(0o777);
     const fifo = path.join(scratchDirectory(), 'fifo');
+    const umask = process.umask(0o777);
     try {
       mkfifo(fifo, 0o640);
     } finally {
