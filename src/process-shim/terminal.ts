@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type { ReadStream } from 'node:tty';
@@ -58,10 +58,14 @@ export class Terminal {
     });
     let slave: number | undefined;
     try {
-      slave = openSync(pty.ptsName, constants.O_RDWR | constants.O_NOCTTY);
       // The library reads from its slave, which would take the process's input away, and throws at the master's end.
       for (const side of [pty.slave, pty.master]) side.removeAllListeners('error').removeAllListeners('close');
+      const held = openSync(pty.ptsName, constants.O_RDWR | constants.O_NOCTTY);
+      slave = held;
+      // Destroying it closes at once what libuv has opened anew in place of the library's descriptor, and leaves that
+      // one open: the master would never come to an end.
       pty.slave.destroy();
+      for (const fd of descriptorsOf(pty.ptsName)) if (fd !== held) closeSync(fd);
       pty.master.pause();
       return new Terminal(pty, slave, stdio);
     } catch (error) {
@@ -117,6 +121,20 @@ export class Terminal {
     this.#pty.master.destroy();
     this.#output.destroy();
   }
+}
+
+/** This process's descriptors of a file. */
+function descriptorsOf(file: string): number[] {
+  return readdirSync('/proc/self/fd')
+    .filter((name) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${name}`) === file;
+      } catch {
+        // The listing's own.
+        return false;
+      }
+    })
+    .map(Number);
 }
 
 let library: PtyLibrary | undefined;

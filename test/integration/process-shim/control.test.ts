@@ -1,8 +1,28 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { io } from '../../../src/shared/proto/gen/metrics.js';
 import { eventually, Ground, isRoot, isRunning, nobody, type Shim } from './shim.ts';
+
+/** What a process has open. */
+function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
 
 const users = isRoot ? [undefined, nobody] : [undefined];
 const SIGTERM = 15;
@@ -184,6 +204,17 @@ describe.each(users)('control of tasks in a shim of user %s (undefined: the one 
     await shim.delete('t');
     const text = await output;
     expect(text).toContain('got hello\r\n40 120\r\n');
+  });
+
+  it('deletes a terminal’s process at once when its output has been passed on, and keeps no descriptor', async () => {
+    await shim.createOf('t', ['sh', '-c', 'exit 7'], {}, { stdout: ground.fifo('out'), terminal: true });
+    await shim.start('t');
+    expect(await shim.wait('t')).toMatchObject({ exitStatus: 7 });
+    const ended = Date.now();
+    await shim.delete('t');
+    // Output that is still on its way would be waited for longer.
+    expect(Date.now() - ended).toBeLessThan(1500);
+    await eventually('the terminal is closed', () => !descriptorsOf(shim.pid).some((file) => /pts|ptmx/.test(file)));
   });
 
   it('answers double starts, unknown ids and early deletes as clients expect', async () => {
