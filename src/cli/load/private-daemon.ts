@@ -40,7 +40,8 @@ export class PrivateDaemon implements AsyncDisposable {
         // A session of its own: an interrupt from the keyboard is ours to handle, and the daemon's work to be undone first.
         detached: true,
         stdio: ['ignore', 'pipe', log],
-        env: process.env,
+        // Where shims put their sockets when the state directory's path is too long for one.
+        env: { ...process.env, XDG_RUNTIME_DIR: directory },
       });
     } finally {
       closeSync(log);
