@@ -40,17 +40,22 @@ export async function adopt(context: Context, shim: Shim): Promise<void> {
     for (let pause = 1000; ; pause = Math.min(pause * 2, longestPause)) {
       await delay(pause, undefined, { signal });
       // A lost thread makes it `adopting`, and has its own try coming.
-      if (shim.state.kind !== 'silent' || (await tryAdopt(context, shim))) return;
+      const { kind } = shim.state;
+      if ((kind !== 'silent' && kind !== 'live') || (await tryAdopt(context, shim))) return;
     }
   });
 }
 
-/** False where the shim was silent. */
+/** False where the shim was silent, or was so about one of its tasks. */
 async function tryAdopt(context: Context, shim: Shim): Promise<boolean> {
   const { deadlines, logger } = context;
   const { namespace, id, mode, bundle, slot } = shim;
   const creating = [...shim.creating].map((task) => ({ namespace, task }));
-  const tasks = [...[...shim.tasks].map((task) => task.ref), ...creating];
+  const known = [...shim.tasks].map((task) => task.ref);
+  // The others of a shim that is in use are not disturbed.
+  const tasks =
+    shim.state.kind === 'live' ? known.filter(({ task }) => shim.silent.has(task)) : [...known, ...creating];
+  if (shim.state.kind === 'live' && tasks.length === 0) return true;
   // Beside the load itself, the worker cleans up what is left of each task of a dead shim.
   const deadline = deadlineIn(deadlines.load + deadlines.cleanup * (1 + tasks.length));
   try {
@@ -69,6 +74,10 @@ async function tryAdopt(context: Context, shim: Shim): Promise<boolean> {
 function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolean {
   const known = [...shim.tasks];
   const silent = reply.tasks.find((task) => task.kind === 'silent');
+  for (const { task, kind } of reply.tasks) {
+    if (kind === 'silent') shim.silent.add(task);
+    else shim.silent.delete(task);
+  }
   // The tasks first: whoever waits for the shim finds them as they are.
   for (const adopted of reply.tasks) {
     const task = known.find((candidate) => candidate.ref.task === adopted.task);
@@ -88,10 +97,10 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
   }
   shim.overdue = 0;
   shim.set({ kind: 'live', info: reply.shim });
-  // One task of a shared shim may have been silent alone: it is asked again when somebody wants to know.
+  // One task of a shared shim may be silent alone, and one that is stopped may have taken the connection.
   if (silent !== undefined) shim.overdue += 1;
   if (shim.mode === 'shared') context.placement.shared.settle(shim);
-  return true;
+  return silent === undefined;
 }
 
 function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {

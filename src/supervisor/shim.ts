@@ -48,6 +48,8 @@ export class Shim {
   readonly tasks = new Set<Task>();
   /** Creates under way in it: a thread lost in their middle leaves half a task that adoption has to find. */
   readonly creating = new Set<TaskId>();
+  /** Tasks that it did not answer for when it was adopted: they are asked for again. */
+  readonly silent = new Set<TaskId>();
   /** Tasks created in it so far. */
   lifetimeTasks = 0;
   /** Calls whose deadline passed since it last answered. */
