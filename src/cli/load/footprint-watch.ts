@@ -4,6 +4,7 @@ import { type Footprint, type FootprintReader, type Footprints, sum } from './fo
 /** Reading takes CPU time off what is measured: some milliseconds for each process. */
 const readEvery = 1_000;
 const lookEvery = 200;
+const settleEvery = 500;
 
 /** Looks at the footprint while a round runs, and keeps the largest. */
 export class FootprintWatch {
@@ -57,14 +58,15 @@ export async function settledFootprint(
   reader: FootprintReader | undefined,
   budget: number,
   signal: AbortSignal,
+  looks = 3,
 ): Promise<Footprints | undefined> {
   if (reader === undefined) return undefined;
   const end = Date.now() + budget;
   while ((await reader.shimPids()).length > 0 && Date.now() < end && !signal.aborted) await sleep(lookEvery);
-  // The garbage of the last calls is collected soon after; the smallest of a few looks is without it.
+  // The daemon collects its garbage when it has been idle for some seconds; the smallest of the looks is without it.
   let least: Footprints | undefined;
-  for (let look = 0; look < 3 && !signal.aborted; look += 1) {
-    if (look > 0) await sleep(lookEvery);
+  for (let look = 0; look < looks && !signal.aborted; look += 1) {
+    if (look > 0) await sleep(settleEvery);
     const seen = await reader.read();
     if (seen !== undefined && (least === undefined || total(seen).anonymous < total(least).anonymous)) least = seen;
   }

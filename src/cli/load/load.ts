@@ -5,7 +5,7 @@ import type { Daemon } from '../client/daemon.ts';
 import { oneLine } from '../failure.ts';
 import { removeEmptyCgroups } from './cgroup-parent.ts';
 import { ExitStream } from './exit-stream.ts';
-import { type Flatness, flatnessOf } from './flatness.ts';
+import { type Flatness, flatnessOf, roundsToJudge } from './flatness.ts';
 import { FootprintReader, type Footprints } from './footprint.ts';
 import { FootprintWatch, settledFootprint, total } from './footprint-watch.ts';
 import { Ledger, type LedgerCounts } from './ledger.ts';
@@ -75,6 +75,8 @@ export interface LoadReport {
 
 /** The longest that the event stream may lag behind, in milliseconds. */
 const fenceBudget = 30_000;
+/** Looks at the memory between rounds where it is judged: seven seconds, so that an idle daemon has collected its garbage. */
+const judgedLooks = 15;
 
 /** Puts the load on the daemon, and resolves when nothing of it is left there. Throws where it cannot begin. */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {
@@ -99,7 +101,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
       if (!signal.aborted) {
         await exits.fence(fenceBudget).catch((error: unknown) => problems.push(`round ${round}: ${oneLine(error)}`));
       }
-      const settled = signal.aborted ? undefined : await settledFootprint(reader, options.settleBudget, signal);
+      const looks = options.rounds >= roundsToJudge ? judgedLooks : undefined;
+      const settled = signal.aborted ? undefined : await settledFootprint(reader, options.settleBudget, signal, looks);
       const counts = ledger.counts(round);
       const throughput = (result.done * 1000) / result.milliseconds;
       rounds.push({ round, milliseconds: result.milliseconds, throughput, counts, peak, settled });

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 export interface IdleCollectorOptions {
-  /** Milliseconds between two looks. Default 2 000. */
+  /** Milliseconds between two looks. Default 500. */
   readonly every?: number | undefined;
   /** Runs after each collection. */
   readonly afterwards?: (() => void) | undefined;
@@ -12,6 +12,8 @@ export interface IdleCollectorOptions {
 /** Shares of the time between two looks that the thread worked. */
 const busy = 0.1;
 const idle = 0.02;
+/** Looks between two collections, at least: work that comes and goes is not slowed down by them. */
+const apart = 10;
 
 /**
  * Collects a thread's garbage once it has nothing to do after it was busy. V8 collects when it needs room, so a burst's
@@ -25,11 +27,12 @@ export class IdleCollector implements Disposable {
   #last: EventLoopUtilization = performance.eventLoopUtilization();
   #wasBusy = true;
   #collections = 0;
+  #looks = apart;
 
   constructor(options: IdleCollectorOptions = {}) {
     this.#collect = collector();
     this.#afterwards = options.afterwards;
-    this.#timer = setInterval(() => this.#look(), options.every ?? 2000);
+    this.#timer = setInterval(() => this.#look(), options.every ?? 500);
     this.#timer.unref();
   }
 
@@ -50,9 +53,11 @@ export class IdleCollector implements Disposable {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, this.#last);
     this.#last = now;
+    this.#looks += 1;
     if (utilization >= busy) this.#wasBusy = true;
-    if (!this.#wasBusy || utilization > idle) return;
+    if (!this.#wasBusy || utilization > idle || this.#looks < apart) return;
     this.#wasBusy = false;
+    this.#looks = 0;
     this.#collections += 1;
     this.#collect();
     this.#afterwards?.();
