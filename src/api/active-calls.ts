@@ -1,12 +1,14 @@
 import { TaskError, unavailable } from '../shared/errors/index.ts';
-import { deferred } from '../shared/util/deferred.ts';
 
 /** One call that has not been answered. */
 export interface ActiveCall {
   /** Aborted when the client is gone or the server ends the call. */
   readonly signal: AbortSignal;
-  /** Rejects when the signal is aborted; with UNAVAILABLE where the server did it. */
-  readonly aborted: Promise<never>;
+  /**
+   * Settles as `step` does, or rejects when the signal is aborted; with UNAVAILABLE where the server did it. Nothing of a step is
+   * kept once it has settled: a race with one promise a call would hold on to every event of a subscription until its end.
+   */
+  whileActive<T>(step: Promise<T>): Promise<T>;
   /** Tells that the client is gone. */
   cancel(): void;
   /** Has to be called when the call is answered. */
@@ -32,21 +34,28 @@ export class ActiveCalls {
   enter(endless: boolean): ActiveCall {
     if (this.#closing) throw stopping();
     const controller = new AbortController();
-    const ending = deferred<never>();
-    const aborted = ending.promise;
-    // Nobody listens once the call is answered.
-    aborted.catch(() => undefined);
+    const steps = new Set<(reason: TaskError) => void>();
+    let ended: TaskError | undefined;
     const entry: Entry = {
       endless,
       abort: (reason) => {
-        ending.reject(reason);
+        if (ended !== undefined) return;
+        ended = reason;
+        for (const reject of steps) reject(reason);
+        steps.clear();
         controller.abort(reason);
       },
     };
     this.#entries.add(entry);
     return {
       signal: controller.signal,
-      aborted,
+      whileActive: (step) =>
+        new Promise((resolve, reject) => {
+          // Its own failure concerns nobody after an abort; the handlers below see to that.
+          void step.then(resolve, reject).finally(() => steps.delete(reject));
+          if (ended === undefined) steps.add(reject);
+          else reject(ended);
+        }),
       cancel: () => {
         // grpc-js says so of answered calls too.
         if (this.#entries.has(entry)) entry.abort(new TaskError('CANCELLED', 'the client gave up: context canceled'));

@@ -41,10 +41,8 @@ export function unary<RequestInit, Request, ResponseInit, Response>(
       const active = calls.enter(options.endless ?? false);
       call.on('cancelled', () => active.cancel());
       try {
-        const answered = Promise.resolve(handler(call.request, callContext(call, active.signal)));
         // It goes on after an abort; its failure concerns nobody then.
-        answered.catch(() => undefined);
-        return await Promise.race([answered, active.aborted]);
+        return await active.whileActive(Promise.resolve(handler(call.request, callContext(call, active.signal))));
       } finally {
         active.leave();
       }
@@ -115,9 +113,9 @@ async function pump<Request, Response>(
     next.catch(() => undefined);
     call.sendMetadata(new Metadata());
     for (;;) {
-      const { done, value } = await Promise.race([next, active.aborted]);
+      const { done, value } = await active.whileActive(next);
       if (done) return;
-      if (!call.write(value)) await Promise.race([once(call, 'drain', { signal: active.signal }), active.aborted]);
+      if (!call.write(value)) await active.whileActive(once(call, 'drain', { signal: active.signal }));
       next = iterator.next();
       next.catch(() => undefined);
     }
