@@ -126,8 +126,8 @@ export class Daemon {
     return metadata;
   }
 
-  /** Passes exit events on for as long as the run lasts, over any number of lost connections. */
-  async followExits(onExit) {
+  /** Tells the ledger of exit events for as long as the run lasts, over any number of lost connections. */
+  async followExits(ledger) {
     const { subscribe } = this.definitions.eventsDefinition;
     while (!this.over) {
       await new Promise((resolve) => {
@@ -143,11 +143,13 @@ export class Daemon {
         stream.on('data', ({ event }) => {
           const exit = this.eventTypes.TaskExit.decode(event.value);
           const exec = exit.id === exit.containerId ? '' : exit.id;
-          onExit({ task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus });
+          ledger.listening();
+          ledger.event({ task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus });
         });
         stream.once('error', resolve);
         stream.once('end', resolve);
       });
+      ledger.deaf();
       await delay(50);
     }
   }

@@ -1,7 +1,7 @@
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { identify, signal } from './host.mjs';
+import { identify, names, read, signal } from './host.mjs';
 
 const weights = { daemon: 3, thread: 3, killShim: 3, stopShim: 3, disk: 1, clients: 2 };
 
@@ -20,6 +20,7 @@ export class Faults {
   #daemon;
   #ledger;
   #state;
+  #namespace;
   #lasting = new Set();
   /** The shims that the daemon last told of. */
   #shims = [];
@@ -28,10 +29,11 @@ export class Faults {
   sockets = new Set();
   counts = Object.fromEntries(Object.keys(weights).map((kind) => [kind, 0]));
 
-  constructor({ daemon, ledger, state }) {
+  constructor({ daemon, ledger, state, namespace }) {
     this.#daemon = daemon;
     this.#ledger = ledger;
     this.#state = state;
+    this.#namespace = namespace;
   }
 
   /** Resolves when the last one is over and everything stopped goes on. */
@@ -119,7 +121,7 @@ export class Faults {
       const { shims } = await this.#daemon.call(this.#daemon.definitions.adminDefinition.listShims, {}, 1000);
       for (const { address } of shims) this.sockets.add(address.replace(/^unix:\/\//, ''));
       this.#shims = shims
-        .map(({ id, pid, binary, placement }) => ({ id, binary, placement, process: identify(pid) }))
+        .map(({ id, pid }) => ({ id, process: identify(pid) }))
         .filter(({ process }) => process !== undefined);
     } catch {
       // It is down: shims live on.
@@ -135,9 +137,24 @@ export class Faults {
   async #killShim(choice) {
     const shim = await this.#chooseShim(choice);
     if (shim === undefined) return false;
-    // Before it dies: an exit that is told at once is judged by what is in the ledger.
-    this.#ledger.shimKilled(shim.binary, shim.placement === 'shared' ? undefined : shim.id);
-    return signal(shim.process, 'SIGKILL');
+    // Before it dies: an exit that is told at once is judged by what is in the ledger. And after, for what was just added.
+    this.#ledger.shimKilled(this.#tasksIn(shim));
+    const killed = signal(shim.process, 'SIGKILL');
+    this.#ledger.shimKilled(this.#tasksIn(shim));
+    return killed;
+  }
+
+  /** The tasks whose bundles say that they are in this shim: that is written before the shim is asked for them. */
+  #tasksIn({ id }) {
+    const inside = path.join(this.#state, this.#namespace);
+    return names(inside).filter((task) => {
+      try {
+        return JSON.parse(read(path.join(inside, task, 'task.json'))).shim === id;
+      } catch {
+        // No task, or half made.
+        return false;
+      }
+    });
   }
 
   async #stopShim(choice, lasts) {

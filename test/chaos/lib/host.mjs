@@ -63,6 +63,20 @@ export function processesNaming(mark) {
   return found;
 }
 
+/** Ended children that this process has not waited for. */
+export function zombiesOf(parent) {
+  return list('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    const [state, ppid] = statOf(name) ?? [];
+    return state === 'Z' && Number(ppid) === parent;
+  });
+}
+
+/** How many descriptors a process has open. */
+export function descriptorsOf(pid) {
+  return list(`/proc/${pid}/fd`).length;
+}
+
 export function mountsBelow(directory) {
   return read('/proc/self/mountinfo')
     .split('\n')

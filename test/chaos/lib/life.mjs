@@ -5,14 +5,12 @@ const sigkill = 9;
 const status = { unknown: 0, created: 1, running: 2, stopped: 3 };
 /** How long one step is tried again while faults come and go, in milliseconds. */
 const patience = 90_000;
-/** Longest a task that ends by itself runs, in milliseconds. */
-const longestRun = 1500;
 
 const json = (type_url, value) => ({ type_url, value: Buffer.from(JSON.stringify(value)) });
 const trap = (code) => `trap 'exit ${code}' TERM; : > /dev/null; while :; do sleep 1000 & wait $!; done`;
 
-/** A plan that the seed makes, whatever happens around it. */
-export function planLife(random, runtimes) {
+/** A plan that the seed makes, whatever happens around it. A task that ends by itself runs for at most `longestRun` ms. */
+export function planLife(random, runtimes, longestRun) {
   const end = random.weighted({ itself: 4, api: 2, term: 2, host: 1, forced: 1 });
   return {
     runtime: random.pick(runtimes),
@@ -149,15 +147,7 @@ export class Life {
   /** A task that was created owes an exit too: an init that is killed before its start. */
   #created(pid) {
     this.#pid = pid;
-    const { runtime } = this.#plan;
-    this.#key = this.#ledger.started({
-      task: this.#id,
-      exec: '',
-      pid,
-      status: 137,
-      runtime: runtime.name,
-      since: this.#since,
-    });
+    this.#key = this.#ledger.started({ task: this.#id, exec: '', pid, status: 137, since: this.#since });
   }
 
   /** Its pid; undefined where it cannot be started. */
@@ -201,14 +191,7 @@ export class Life {
     }
     const pid = await this.#start(exec);
     if (pid) {
-      const key = this.#ledger.started({
-        task: this.#id,
-        exec,
-        pid,
-        status: code,
-        runtime: runtime.name,
-        since: this.#since,
-      });
+      const key = this.#ledger.started({ task: this.#id, exec, pid, status: code, since: this.#since });
       // One that does not end before its init is killed with it.
       await this.#wait(exec, key, (told) => {
         if (told === 137) this.#ledger.willEnd(key, this.#plan.end === 'itself' ? 137 : code);

@@ -1,0 +1,152 @@
+import path from 'node:path';
+import { Daemon } from './daemon.mjs';
+import { Faults, planFaults } from './faults.mjs';
+import { descriptorsOf, memoryOf } from './host.mjs';
+import { Ledger } from './ledger.mjs';
+import { Life, planLife } from './life.mjs';
+import { Random } from './random.mjs';
+import { findRuntimes } from './runtimes.mjs';
+
+/** Rounds without faults at the end: the last must not end larger than the third, when all is warm. */
+const calmRounds = 6;
+const warmRound = 2;
+/** Compiled code and uncollected garbage still grow a little then; a leak grows with every round. */
+const mostGrowth = 1.25;
+/** Descriptors come and go with shims and clients; one that is lost with each task shows in 60 tasks. */
+const mostDescriptors = 20;
+/** Longest that a task which ends by itself runs, in milliseconds: with faults, and in the rounds without. */
+const longestRun = 1500;
+const longestCalmRun = 150;
+/** Nothing new begins after so many: the run has failed. */
+const mostViolations = 20;
+
+const configuration = (placement) =>
+  [
+    'workers = 2',
+    '[placement]',
+    `mode = "${placement}"`,
+    'idle_grace = "1s"',
+    'tasks_per_shim_life = 60',
+    '[deadlines]',
+    'load = "3s"',
+    'start = "20s"',
+    'call = "20s"',
+    '',
+  ].join('\n');
+
+/** One seeded run on a ground that was opened. Answers what it came to; whoever called cleans the ground up. */
+export async function run({ options, placement, repository, ground, log }) {
+  const one = new Run({ options, placement, repository, ground, log });
+  return one.whole();
+}
+
+class Run {
+  #options;
+  #placement;
+  #ground;
+  #log;
+  #runtimes;
+  #ledger = new Ledger();
+  #daemon;
+  #nextLife = 0;
+
+  constructor({ options, placement, repository, ground, log }) {
+    this.#options = options;
+    this.#placement = placement;
+    this.#ground = ground;
+    this.#log = log;
+    this.#runtimes = findRuntimes(repository, options.build);
+  }
+
+  async whole() {
+    const { seed, minutes, milliseconds, build } = this.#options;
+    const { directory, root, state, namespace } = this.#ground;
+    const ledger = this.#ledger;
+    const environment = { ...process.env, PATH: `${this.#runtimes.path}:${process.env.PATH}` };
+    const config = configuration(this.#placement);
+    const daemon = await Daemon.open({ build, directory, root, state, namespace, config, environment });
+    this.#daemon = daemon;
+    const faults = new Faults({ daemon, ledger, state, namespace });
+    const plan = planFaults(new Random(seed, 'faults'), milliseconds).filter(
+      ({ kind }) => this.#ground.isMounted || kind !== 'disk',
+    );
+    await daemon.start();
+    const following = daemon.followExits(ledger);
+    const end = Date.now() + milliseconds;
+    const broken = faults.run(plan, this.#log);
+    await this.#live(longestRun, () => Date.now() < end && ledger.violations.length < mostViolations);
+    await broken;
+    this.#log('calm');
+    const rounds = await this.#calm();
+    const starts = daemon.starts;
+    const { tasks } = await daemon.call(daemon.definitions.tasksDefinition.list, {});
+    for (const { id, status } of tasks) ledger.violation(`${id}: listed at the end with status ${status}`);
+    this.#log('settle');
+    const left = await this.#ground.settled({ daemon: daemon.pid, sockets: faults.sockets });
+    for (const what of left) ledger.violation(`left: ${what}`);
+    daemon.close();
+    await following;
+    await daemon.kill('SIGTERM');
+    ledger.check();
+    return {
+      seed,
+      minutes,
+      placement: this.#placement,
+      runtimes: this.#runtimes.about,
+      containers: this.#nextLife,
+      ...ledger.counts,
+      faults: faults.counts,
+      daemonStarts: starts,
+      ...rounds,
+      violations: ledger.violations,
+      log: path.join(directory, 'daemon.log'),
+    };
+  }
+
+  /** Lives until `more` says no, so many at a time as the options say. */
+  async #live(longest, more) {
+    const lane = async () => {
+      while (more()) {
+        const number = this.#nextLife++;
+        const plan = planLife(new Random(this.#options.seed, `life/${number}`), this.#runtimes.list, longest);
+        const id = `life-${number}`;
+        this.#log(`${id} ${path.basename(path.dirname(plan.runtime.name))} ${plan.end} ${plan.code}`);
+        const life = new Life({
+          daemon: this.#daemon,
+          ledger: this.#ledger,
+          plan,
+          id,
+          cgroup: this.#ground.cgroupOf(id),
+        });
+        await life.run().catch((error) => this.#ledger.violation(`stuck: ${error.message}`));
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.width }, lane));
+  }
+
+  /** Memory, in MB, and descriptors of the daemon in equal rounds without faults: the least of each, as both come and go. */
+  async #calm() {
+    const memory = [];
+    const descriptors = [];
+    if (this.#options.calm === 0) return { memory, descriptors };
+    for (let round = 0; round < calmRounds; round += 1) {
+      const last = this.#nextLife + this.#options.calm;
+      let [least, fewest] = [Infinity, Infinity];
+      const sampling = setInterval(() => {
+        least = Math.min(least, memoryOf(this.#daemon.pid) || Infinity);
+        fewest = Math.min(fewest, descriptorsOf(this.#daemon.pid) || Infinity);
+      }, 250);
+      await this.#live(longestCalmRun, () => this.#nextLife < last);
+      clearInterval(sampling);
+      memory.push(Math.round(least * 10) / 10);
+      descriptors.push(fewest);
+    }
+    if (memory.at(-1) > memory[warmRound] * mostGrowth) {
+      this.#ledger.violation(`memory grows: ${memory.join(', ')} MB in equal rounds`);
+    }
+    if (descriptors.at(-1) > descriptors[warmRound] + mostDescriptors) {
+      this.#ledger.violation(`descriptors grow: ${descriptors.join(', ')} in equal rounds`);
+    }
+    return { memory, descriptors };
+  }
+}
