@@ -14,6 +14,7 @@ import { introspectionService } from './introspection-service.ts';
 import { leasesService } from './leases-service.ts';
 import { maxConcurrentCalls, maxConnections, maxMessageBytes } from './limits.ts';
 import { namespacesService } from './namespaces-service.ts';
+import { sandboxStoreService } from './sandbox-store-service.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import type { TaskManager } from './task-manager.ts';
 import { tasksService } from './tasks-service.ts';
@@ -22,7 +23,7 @@ import { type VersionInfo, versionService } from './version-service.ts';
 
 export interface ApiServerOptions {
   readonly supervisor: TaskManager;
-  readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'instance'>;
+  readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'sandboxes' | 'instance'>;
   readonly exchange: EventExchange;
   readonly logger: Logger;
   /** Of shimd, as `Version` tells it. */
@@ -152,6 +153,7 @@ function bindings(options: ApiServerOptions): Binding[] {
       exchange,
       tasks,
     }),
+    'containerd.services.sandbox.v1.Store': sandboxStoreService({ sandboxes: store.sandboxes }),
     'containerd.services.tasks.v1.Tasks': tasksService({ tasks, containers: store.containers, logger }),
     'containerd.services.version.v1.Version': versionService(version),
     'shimd.v1.Admin': adminService({ tasks }),

@@ -26,6 +26,7 @@ export const plugins: readonly Plugin[] = [
   { type: types.grpc, id: 'introspection', requires: [] },
   { type: types.grpc, id: 'leases', requires: [types.metadata] },
   { type: types.grpc, id: 'namespaces', requires: [types.metadata, types.event] },
+  { type: types.grpc, id: 'sandboxes', requires: [types.metadata] },
   { type: types.grpc, id: 'tasks', requires: [types.runtime, types.metadata, types.event] },
   { type: types.grpc, id: 'version', requires: [] },
 ];

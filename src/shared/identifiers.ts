@@ -12,6 +12,9 @@ export type ExecId = Branded<'ExecId'>;
 /** The id of a shim: the task's id where the shim has one task, a made-up one where it is shared. */
 export type ShimId = Branded<'ShimId'>;
 
+/** The id of a sandbox: a group of tasks that share a shim, and its end. */
+export type SandboxId = Branded<'SandboxId'>;
+
 /** Longest identifier, in characters (containerd's `identifiers` package). */
 export const maxIdentifierLength = 76;
 
@@ -57,6 +60,11 @@ export function parseShimId(value: string): ShimId {
   return value;
 }
 
+export function parseSandboxId(value: string): SandboxId {
+  assertIdentifier<SandboxId>(value);
+  return value;
+}
+
 /** True where `value` could name a namespace, task, exec or shim; for directory listings. */
 export function isIdentifier(value: string): boolean {
   return value.length <= maxIdentifierLength && identifierPattern.test(value);
@@ -77,4 +85,10 @@ export interface ProcessRef extends TaskRef {
 export interface ShimRef {
   readonly namespace: Namespace;
   readonly shim: ShimId;
+}
+
+/** One sandbox on the host. */
+export interface SandboxRef {
+  readonly namespace: Namespace;
+  readonly sandbox: SandboxId;
 }

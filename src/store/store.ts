@@ -11,6 +11,7 @@ import { keyOf } from './keys.ts';
 import { LeaseStore, leaseTable } from './lease-store.ts';
 import { exitTable, LmdbExitStore } from './lmdb-exit-store.ts';
 import { NamespaceStore, namespaceTable } from './namespace-store.ts';
+import { SandboxStore, sandboxTable } from './sandbox-store.ts';
 import { metaTable, migrate } from './schema.ts';
 
 /** Under the root directory; no namespace's directory starts with a dot. */
@@ -32,6 +33,7 @@ export class Store {
   readonly containers: ContainerStore;
   readonly namespaces: NamespaceStore;
   readonly leases: LeaseStore;
+  readonly sandboxes: SandboxStore;
   readonly exits: ExitStore;
   /** Of this installation: stays the same as long as the root directory does. */
   readonly instance: { readonly uuid: string };
@@ -44,11 +46,12 @@ export class Store {
     migrate(metadata);
     migrate(exits);
     this.namespaces = new NamespaceStore(metadata, {
-      holds: { containers: metadata.table(containerTable) },
+      holds: { containers: metadata.table(containerTable), sandboxes: metadata.table(sandboxTable) },
       drops: [metadata.table(leaseTable)],
     });
     this.containers = new ContainerStore(metadata, this.namespaces);
     this.leases = new LeaseStore(metadata, this.namespaces);
+    this.sandboxes = new SandboxStore(metadata, this.namespaces);
     this.exits = new LmdbExitStore(exits);
     this.instance = { uuid: instanceUuid(metadata) };
     for (const { name } of this.namespaces.list()) this.leases.removeExpired(name);
@@ -68,7 +71,7 @@ export class Store {
       throw TaskError.from(error, `make the metadata directory ${directory}`);
     }
     const metadata = await Environment.open(path.join(directory, 'metadata.mdb'), {
-      tables: [metaTable, namespaceTable, containerTable, leaseTable],
+      tables: [metaTable, namespaceTable, containerTable, leaseTable, sandboxTable],
       durability: 'disk',
     });
     let exits: Environment | undefined;

@@ -14,5 +14,6 @@ export type {
   UnaryMethod,
 } from './method.ts';
 export { namespacesDefinition } from './namespaces.ts';
+export { sandboxControllerDefinition, sandboxStoreDefinition } from './sandboxes.ts';
 export { tasksDefinition } from './tasks.ts';
 export { versionDefinition } from './version.ts';

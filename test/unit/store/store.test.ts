@@ -4,6 +4,7 @@ import { copyFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/pr
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
+import { parseSandboxId } from '../../../src/shared/identifiers.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import { Store } from '../../../src/store/store.ts';
 import { container, namespace, openStore, temporaryDirectory } from './fixture.ts';
@@ -17,6 +18,8 @@ describe('Store', () => {
     const directory = await temporaryDirectory();
     const first = await open(directory);
     const stored = first.containers.create(namespace, container('one'));
+    const pod = { id: parseSandboxId('pod'), labels: {}, runtime: { name: 'r' }, extensions: {}, sandboxer: 'shim' };
+    const storedPod = first.sandboxes.create(namespace, pod);
     first.leases.create(namespace, 'lease', { 'containerd.io/gc.expire': '2999-01-01T00:00:00Z' });
     const { uuid } = first.instance;
     await first.close();
@@ -24,6 +27,7 @@ describe('Store', () => {
     const second = await openStore(directory);
     expect(second.instance.uuid).toBe(uuid);
     expect(second.containers.get(namespace, stored.id)).toEqual(stored);
+    expect(second.sandboxes.get(namespace, pod.id)).toEqual(storedPod);
     expect(second.namespaces.list()).toEqual([{ name: namespace, labels: {} }]);
     expect(second.leases.list(namespace).map((lease) => lease.id)).toEqual(['lease']);
   });
