@@ -53,6 +53,16 @@ export function checkSignal(signal: number): void {
   }
 }
 
+/** The kernel takes 16 bits of each: a shim would cut off the rest and set another size. */
+const maxTerminalSize = 65_535;
+
+export function checkTerminalSize({ width, height }: { readonly width: number; readonly height: number }): void {
+  if (width <= maxTerminalSize && height <= maxTerminalSize) return;
+  throw invalidArgument(
+    `invalid terminal size ${width}x${height}: give at most ${maxTerminalSize} each: invalid argument`,
+  );
+}
+
 /** Shims panic or hang on a second Start. */
 export function checkStartable(process: TaskProcess): void {
   const name = process.ref.exec ?? process.ref.task;

@@ -4,7 +4,7 @@ import type { Any } from '../shared/wire/any.ts';
 import { ask, deadlineOf, shimOf } from './ask.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
-import { checkResources } from './request-checks.ts';
+import { checkResources, checkTerminalSize } from './request-checks.ts';
 
 // Calls that change nothing in the registry but the paused state: they go to the shim as they are.
 
@@ -91,6 +91,7 @@ export async function resizeTerminal(
   { width, height }: { readonly width: number; readonly height: number },
   call: CallOptions,
 ): Promise<void> {
+  checkTerminalSize({ width, height });
   const { task } = context.registry.process(ref);
   await ask(
     shimOf(task),
