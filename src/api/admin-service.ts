@@ -1,10 +1,19 @@
-import { adminDefinition } from '../shared/grpc/index.ts';
-import { type Service, unary } from './binding.ts';
+import type { EventTail, TailStart } from '../events/index.ts';
+import { adminDefinition, type RequestOf } from '../shared/grpc/index.ts';
+import { wireAny } from '../shared/wire/any.ts';
+import { plainInteger } from '../shared/wire/integer.ts';
+import { millisecondsOf, plainTimestamp, timestampOf } from '../shared/wire/timestamp.ts';
+import { type Service, serverStream, unary } from './binding.ts';
 import type { TaskManager } from './task-manager.ts';
 import { parseTask } from './task-requests.ts';
 
+export interface AdminServiceOptions {
+  readonly tasks: TaskManager;
+  readonly tail: EventTail;
+}
+
 /** `shimd.v1.Admin`: what containerd's API cannot say. */
-export function adminService({ tasks }: { readonly tasks: TaskManager }): Service<typeof adminDefinition> {
+export function adminService({ tasks, tail }: AdminServiceOptions): Service<typeof adminDefinition> {
   return {
     deleteTask: unary(adminDefinition.deleteTask, async (request, context) => {
       const task = parseTask(context.namespace(), request.containerId);
@@ -38,9 +47,31 @@ export function adminService({ tasks }: { readonly tasks: TaskManager }): Servic
       })),
     })),
 
+    events: serverStream(adminDefinition.events, async function* (request, context) {
+      const { filters, untilNow } = request;
+      const options = { from: startOf(request), filters, follow: !untilNow, signal: context.limits.signal };
+      for await (const { cursor, envelope } of tail.read(options)) {
+        yield { cursor, ...envelope, event: wireAny(envelope.event) };
+      }
+    }),
+
     restartSlot: unary(adminDefinition.restartSlot, async (request) => {
       await tasks.restartSlot(request.id);
       return {};
     }),
   };
+}
+
+function startOf(request: RequestOf<typeof adminDefinition.events>): TailStart {
+  switch (request.from) {
+    case 'after':
+      return { kind: 'after', cursor: plainInteger(request.after) };
+    case 'since': {
+      return { kind: 'time', time: millisecondsOf(plainTimestamp(request.since) ?? timestampOf(0)) };
+    }
+    case 'oldest':
+      return { kind: request.oldest ? 'oldest' : 'now' };
+    default:
+      return { kind: 'now' };
+  }
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { EventTail } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Store } from '../store/index.ts';
@@ -25,6 +26,7 @@ export interface ApiServerOptions {
   readonly supervisor: TaskManager;
   readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'sandboxes' | 'instance'>;
   readonly exchange: EventExchange;
+  readonly tail: EventTail;
   readonly logger: Logger;
   /** Of shimd, as `Version` tells it. */
   readonly version: VersionInfo;
@@ -142,7 +144,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function bindings(options: ApiServerOptions): Binding[] {
-  const { supervisor: tasks, store, exchange, logger, version } = options;
+  const { supervisor: tasks, store, exchange, tail, logger, version } = options;
   const services: Readonly<Record<string, Readonly<Record<string, Binding>>>> = {
     'containerd.services.containers.v1.Containers': containersService({ containers: store.containers, exchange }),
     'containerd.services.events.v1.Events': eventsService({ exchange, tasks }),
@@ -156,7 +158,7 @@ function bindings(options: ApiServerOptions): Binding[] {
     'containerd.services.sandbox.v1.Store': sandboxStoreService({ sandboxes: store.sandboxes }),
     'containerd.services.tasks.v1.Tasks': tasksService({ tasks, containers: store.containers, logger }),
     'containerd.services.version.v1.Version': versionService(version),
-    'shimd.v1.Admin': adminService({ tasks }),
+    'shimd.v1.Admin': adminService({ tasks, tail }),
   };
   const health = healthService(new Set(Object.keys(services)));
   return [...Object.values(services), health]

@@ -1,7 +1,6 @@
 import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createApiServer } from '../api/index.ts';
-import { Exchange } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import { closeInheritedOnExec, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
@@ -52,11 +51,13 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   closeInheritedOnExec();
   const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
   await prepareDirectories(settings, group);
-  const exchange = new Exchange();
-  const { store, supervisor } = await layFoundation(settings, { exchange, logger, cleanup });
-  cleanup.push('end event streams', () => exchange.close(unavailable('the daemon is stopping')));
+  const { store, supervisor, exchange, tail } = await layFoundation(settings, { logger, cleanup });
+  cleanup.push('end event streams', () => {
+    exchange.close(unavailable('the daemon is stopping'));
+    tail.close();
+  });
 
-  const api = createApiServer({ supervisor, store, exchange, logger, version: { version, revision: '' } });
+  const api = createApiServer({ supervisor, store, exchange, tail, logger, version: { version, revision: '' } });
   cleanup.push('close the API', () => api.close(), 10_000);
   await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
   if (group !== undefined) await chown(address, -1, group);

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { type Envelope, EventsEndpoint } from '../events/index.ts';
+import { createEventTail, type Envelope, EventsEndpoint, type EventTail, Exchange } from '../events/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { Store } from '../store/index.ts';
-import { Supervisor, type SupervisorOptions } from '../supervisor/index.ts';
+import { Supervisor } from '../supervisor/index.ts';
 import type { Settings } from './config/settings.ts';
 import { lockDirectories } from './daemon-lock.ts';
 import { EarlyEvents } from './early-events.ts';
@@ -12,6 +12,9 @@ import type { CleanupStack } from './lifecycle/cleanup-stack.ts';
 export interface Foundation {
   readonly store: Store;
   readonly supervisor: Supervisor;
+  readonly exchange: Exchange;
+  /** What the exchange had, from before this start too. */
+  readonly tail: EventTail;
 }
 
 /**
@@ -20,15 +23,17 @@ export interface Foundation {
  */
 export async function layFoundation(
   settings: Settings,
-  parts: { readonly exchange: SupervisorOptions['exchange']; readonly logger: Logger; readonly cleanup: CleanupStack },
+  parts: { readonly logger: Logger; readonly cleanup: CleanupStack },
 ): Promise<Foundation> {
   const { directories, eventsAddress } = settings;
-  const { exchange, logger, cleanup } = parts;
+  const { logger, cleanup } = parts;
   const locks = lockDirectories(directories);
   cleanup.push('release the directories', () => locks[Symbol.dispose]());
 
   const store = await Store.open(directories.root, { logger });
   cleanup.push('close the store', () => store.close());
+  const tail = createEventTail(store.events);
+  const exchange = new Exchange({ tail });
 
   // Before any shim is adopted: one whose events find no endpoint waits 5 s for each.
   const early = new EarlyEvents<Envelope>();
@@ -52,7 +57,7 @@ export async function layFoundation(
   });
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
   early.deliverTo((envelope) => supervisor.receive(envelope));
-  return { store, supervisor };
+  return { store, supervisor, exchange, tail };
 }
 
 /** What shims are given as `-publish-binary`: this program understands `publish`. */

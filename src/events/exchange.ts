@@ -3,6 +3,7 @@ import { BoundedQueue } from '../shared/util/bounded-queue.ts';
 import { onAbort } from '../shared/util/on-abort.ts';
 import { assertEnvelope, type Envelope } from './envelope.ts';
 import { envelopeFields } from './envelope-fields.ts';
+import type { EventTail } from './event-tail.ts';
 import { type Filter, parseFilters } from './filter/index.ts';
 
 export type { Envelope };
@@ -24,22 +25,44 @@ interface Subscriber {
 const defaultCapacity = 10_000;
 const bytesPerUnit = 4096;
 
+export interface ExchangeOptions {
+  /** Where every envelope is kept, before anybody is handed it. */
+  readonly tail?: Pick<EventTail, 'append'> | undefined;
+}
+
 /**
  * Hands every published envelope to every subscriber that wants it, in the order of publishing. Publishing never waits: a
  * subscriber that does not keep up reads what it has, then RESOURCE_EXHAUSTED, and never misses one in between.
  */
 export class Exchange {
+  readonly #tail: ExchangeOptions['tail'];
   readonly #subscribers = new Set<Subscriber>();
   readonly #subscribeListeners = new Set<() => void>();
   #closed: TaskError | undefined;
+
+  constructor(options: ExchangeOptions = {}) {
+    this.#tail = options.tail;
+  }
 
   get subscriberCount(): number {
     return this.#subscribers.size;
   }
 
-  /** Throws INVALID_ARGUMENT for a namespace or topic that is none. After `close` it does nothing. */
+  /** Throws INVALID_ARGUMENT for a namespace or topic that is none. After `close` it is kept, and nobody is handed it. */
   publish(envelope: Envelope): void {
+    this.record(envelope);
+    this.deliver(envelope);
+  }
+
+  /** Keeps an envelope whose subscribers may come later: the first half of `publish`. Throws as it does. */
+  record(envelope: Envelope): void {
     assertEnvelope(envelope);
+    this.#tail?.append(envelope);
+  }
+
+  /** Hands a recorded envelope to the subscribers of now: the second half of `publish`. */
+  deliver(envelope: Envelope): void {
+    if (this.#subscribers.size === 0) return;
     const fields = envelopeFields(envelope);
     const size = Math.max(1, Math.ceil(envelope.event.value.length / bytesPerUnit));
     for (const { filter, queue } of this.#subscribers) {

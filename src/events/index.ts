@@ -1,5 +1,6 @@
 export { decodeEvent, taskExitOf, taskOomOf } from './decode-event.ts';
 export { EventsEndpoint } from './endpoint.ts';
 export type { Envelope } from './envelope.ts';
+export { createEventTail, type EventTail, type TailEvent, type TailStart } from './event-tail.ts';
 export { Exchange, type SubscribeOptions } from './exchange.ts';
 export * from './topics.ts';

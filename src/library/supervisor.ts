@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { layFoundation } from '../daemon/foundation.ts';
 import { CleanupStack } from '../daemon/lifecycle/cleanup-stack.ts';
+import type { EventTail } from '../events/index.ts';
 import { hasCode, invalidArgument, TaskError, unavailable } from '../shared/errors/index.ts';
 import { type Namespace, type ProcessRef, parseExecId, parseNamespace, parseTaskId } from '../shared/identifiers.ts';
 import { createLogger, type Logger, silentLogger } from '../shared/log/logger.ts';
@@ -9,8 +10,8 @@ import type { Exit as InnerExit } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { typeUrls } from '../shared/wire/any.ts';
 import type { Supervisor as Inner, CallOptions as InnerCall, ProcessView } from '../supervisor/index.ts';
-import { EventTail } from './event-tail.ts';
 import { type Home, openError, prepareHome } from './home.ts';
+import { namespaceEvents } from './namespace-events.ts';
 import type {
   CallOptions,
   CreateOptions,
@@ -33,7 +34,7 @@ const endedAtOnce = 16;
 
 interface Parts {
   readonly inner: Inner;
-  readonly events: EventTail;
+  readonly tail: EventTail;
   readonly cleanup: CleanupStack;
   readonly home: Home;
   readonly namespace: Namespace;
@@ -59,11 +60,10 @@ export class Supervisor {
     const namespace = parseNamespace(options.namespace ?? 'default');
     const logger = loggerOf(options);
     const home = await prepareHome(options);
-    const events = new EventTail({ namespace });
     const cleanup = new CleanupStack(logger);
     try {
-      const { supervisor: inner } = await layFoundation(home.settings, { exchange: events, logger, cleanup });
-      return new Supervisor({ inner, events, cleanup, home, namespace, logger });
+      const { supervisor: inner, tail } = await layFoundation(home.settings, { logger, cleanup });
+      return new Supervisor({ inner, tail, cleanup, home, namespace, logger });
     } catch (error) {
       await cleanup.unwind();
       await home.remove();
@@ -185,16 +185,17 @@ export class Supervisor {
 
   /** The cursor of the latest event: what happens from here on comes after it. */
   get cursor(): number {
-    return this.#parts.events.cursor;
+    return this.#parts.tail.cursor;
   }
 
   /**
    * What happens to tasks, in order, each event once. It ends with `break`, with its signal, or, when the supervisor is closed,
-   * with UNAVAILABLE. The latest 10 000 events of this run are kept in memory: a cursor before them, such as one of an
-   * earlier run, throws OUT_OF_RANGE, and so does a reader that falls that far behind.
+   * with UNAVAILABLE. The latest 57,000 events or so (14 MiB of them) are kept, in a `directory` from run to run: a cursor
+   * before them throws OUT_OF_RANGE, and so does a reader that falls that far behind.
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<TaskEvent> {
-    return this.#open().events.read(options.since, options.signal);
+    const { tail, namespace } = this.#open();
+    return namespaceEvents(tail, namespace, options.since, options.signal);
   }
 
   /**
@@ -211,12 +212,12 @@ export class Supervisor {
   }
 
   async #close(): Promise<void> {
-    const { inner, cleanup, home, events, logger } = this.#parts;
+    const { inner, cleanup, home, tail, logger } = this.#parts;
     await Promise.allSettled(this.#creating);
     if (home.temporary) await this.#endTasks();
     // Those that have a task stay with it; for the others nobody would come back.
     await inner.endIdleShims();
-    events.close();
+    tail.close(unavailable('the supervisor is closed: events end here'));
     const clean = await cleanup.unwind();
     await this.#pipes.close();
     await home.remove();

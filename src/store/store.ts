@@ -6,6 +6,7 @@ import type { Logger } from '../shared/log/logger.ts';
 import { BootMarker } from './boot-marker.ts';
 import { ContainerStore, containerTable } from './container-store.ts';
 import { Environment } from './environment.ts';
+import { EventLog, eventLogDirectory } from './event-log.ts';
 import type { ExitStore } from './exit-store.ts';
 import { keyOf } from './keys.ts';
 import { LeaseStore, leaseTable } from './lease-store.ts';
@@ -21,13 +22,14 @@ const instanceKey = keyOf('instance');
 interface Environments {
   readonly metadata: Environment;
   readonly exits: Environment;
+  readonly events: EventLog;
   readonly marker: BootMarker;
 }
 
 /**
- * What outlives the daemon, in two LMDB files in `<root>/.metadata`: `metadata.mdb`, on the disk with every change, and
- * `exits.mdb`, which outlives the process with every change and the machine when it was closed in order. After a power
- * failure the exits are dropped: the processes they tell of ended with that boot at the latest.
+ * What outlives the daemon, in `<root>/.metadata`: `metadata.mdb`, on the disk with every change, and `exits.mdb` and the
+ * files of events, which outlive the process with every change and the machine when they were closed in order. After a
+ * power failure exits and events are dropped: the processes they tell of ended with that boot at the latest.
  */
 export class Store {
   readonly containers: ContainerStore;
@@ -35,13 +37,14 @@ export class Store {
   readonly leases: LeaseStore;
   readonly sandboxes: SandboxStore;
   readonly exits: ExitStore;
+  readonly events: EventLog;
   /** Of this installation: stays the same as long as the root directory does. */
   readonly instance: { readonly uuid: string };
   readonly #environments: Environments;
   #closing: Promise<void> | undefined;
 
   private constructor(environments: Environments) {
-    const { metadata, exits } = environments;
+    const { metadata, exits, events } = environments;
     this.#environments = environments;
     migrate(metadata);
     migrate(exits);
@@ -53,6 +56,7 @@ export class Store {
     this.leases = new LeaseStore(metadata, this.namespaces);
     this.sandboxes = new SandboxStore(metadata, this.namespaces);
     this.exits = new LmdbExitStore(exits);
+    this.events = events;
     this.instance = { uuid: instanceUuid(metadata) };
     for (const { name } of this.namespaces.list()) this.leases.removeExpired(name);
   }
@@ -75,14 +79,18 @@ export class Store {
       durability: 'disk',
     });
     let exits: Environment | undefined;
+    let events: EventLog | undefined;
     try {
       const marker = new BootMarker(path.join(directory, 'exits.boot'));
       const file = path.join(directory, 'exits.mdb');
-      if (!marker.isTrusted()) await setAside(file, options.logger);
+      const trusted = marker.isTrusted();
+      if (!trusted) await setAside(file, options.logger);
       marker.write('open');
+      events = EventLog.open(eventLogDirectory(directory), { ...options, trusted });
       exits = await Environment.open(file, { tables: [metaTable, exitTable], durability: 'process' });
-      return new Store({ metadata, exits, marker });
+      return new Store({ metadata, exits, events, marker });
     } catch (error) {
+      events?.close();
       await exits?.close();
       await metadata.close();
       throw TaskError.from(error, `open the metadata in ${directory}`);
@@ -100,8 +108,9 @@ export class Store {
   }
 
   async #close(): Promise<void> {
-    const { metadata, exits, marker } = this.#environments;
+    const { metadata, exits, events, marker } = this.#environments;
     try {
+      events.close();
       await exits.close();
       marker.write('closed');
     } finally {

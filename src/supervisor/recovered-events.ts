@@ -2,7 +2,7 @@ import type { Envelope, Exchange } from '../events/index.ts';
 import type { TaskRef } from '../shared/identifiers.ts';
 
 /** The part of the exchange that the supervisor uses. */
-export type EventSink = Pick<Exchange, 'publish' | 'hasSubscriberFor' | 'onSubscribe'>;
+export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'hasSubscriberFor' | 'onSubscribe'>;
 
 interface Held {
   readonly ref: TaskRef;
@@ -11,7 +11,8 @@ interface Held {
 
 /**
  * Exits that happened while the daemon was down, kept until somebody listens: a client may take a minute to come back.
- * Each goes to whoever listens first, once; it is dropped with its task. There are never more than tasks.
+ * Each goes to whoever listens first, once; it is dropped with its task. There are never more than tasks. Who reads events
+ * from a cursor has them from the start: they are recorded at once.
  */
 export class RecoveredEvents {
   readonly #sink: EventSink;
@@ -27,6 +28,7 @@ export class RecoveredEvents {
   }
 
   add(ref: TaskRef, envelope: Envelope): void {
+    this.#sink.record(envelope);
     this.#held.push({ ref, envelope });
     this.#stopListening ??= this.#sink.onSubscribe(() => this.#flush());
     this.#flush();
@@ -45,7 +47,7 @@ export class RecoveredEvents {
   #flush(): void {
     this.#keep(({ envelope }) => {
       if (!this.#sink.hasSubscriberFor(envelope)) return true;
-      this.#sink.publish(envelope);
+      this.#sink.deliver(envelope);
       return false;
     });
   }

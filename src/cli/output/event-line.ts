@@ -4,7 +4,7 @@ import { plainAny } from '../../shared/wire/any.ts';
 import { isoTime } from '../container/task-view.ts';
 import { plainMessage } from './plain-message.ts';
 
-type Envelope = ResponseOf<typeof eventsDefinition.subscribe>;
+type Envelope = Pick<ResponseOf<typeof eventsDefinition.subscribe>, 'timestamp' | 'namespace' | 'topic' | 'event'>;
 
 /** An event as `events` shows it. */
 export interface EventLine {

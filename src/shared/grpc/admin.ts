@@ -1,5 +1,5 @@
 import { google, shimd } from '../proto/gen/admin.js';
-import { unary } from './method.ts';
+import { serverStream, unary } from './method.ts';
 
 const service = 'shimd.v1.Admin';
 const v1 = shimd.v1;
@@ -9,5 +9,6 @@ export const adminDefinition = {
   deleteTask: unary(service, 'DeleteTask', v1.DeleteTaskRequest, v1.DeleteTaskResponse),
   listShims: unary(service, 'ListShims', google.protobuf.Empty, v1.ListShimsResponse),
   listSlots: unary(service, 'ListSlots', google.protobuf.Empty, v1.ListSlotsResponse),
+  events: serverStream(service, 'Events', v1.EventsRequest, v1.Event),
   restartSlot: unary(service, 'RestartSlot', v1.RestartSlotRequest, google.protobuf.Empty),
 };

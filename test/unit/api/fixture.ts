@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type ApiServer, createApiServer, type TaskManager } from '../../../src/api/index.ts';
-import { Exchange } from '../../../src/events/index.ts';
+import { createEventTail, Exchange } from '../../../src/events/index.ts';
 import { notFound, unavailable, unimplemented } from '../../../src/shared/errors/index.ts';
 import { containersDefinition } from '../../../src/shared/grpc/index.ts';
 import { parseNamespace } from '../../../src/shared/identifiers.ts';
@@ -62,11 +62,13 @@ export interface Served {
 export async function serve(script: Partial<TaskManager> = {}, logger: Logger = silentLogger): Promise<Served> {
   const directory = await mkdtemp(path.join(tmpdir(), 'shimd-api-'));
   const store = await Store.open(directory, { logger });
-  const exchange = new Exchange();
+  const tail = createEventTail(store.events);
+  const exchange = new Exchange({ tail });
   const server = createApiServer({
     supervisor: scriptedSupervisor(script),
     store,
     exchange,
+    tail,
     logger,
     version: { version: '1.2.3', revision: 'abc' },
   });

@@ -59,7 +59,11 @@ export class RecordedEvents implements EventSink {
   listening = true;
   #listener: (() => void) | undefined;
 
-  publish({ topic, event }: Envelope): void {
+  record(): void {}
+  publish(envelope: Envelope): void {
+    this.deliver(envelope);
+  }
+  deliver({ topic, event }: Envelope): void {
     const fields: Record<string, unknown> = { ...decodeEvent(event) };
     const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '');
     const process = text('execId') || (text('id') === text('containerId') ? '' : text('id'));

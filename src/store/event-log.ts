@@ -1,0 +1,316 @@
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { TaskError } from '../shared/errors/index.ts';
+import type { Logger } from '../shared/log/logger.ts';
+import { decodeRecords, encodeHeader, encodeRecord, headerLength } from './event-log-format.ts';
+import { EventSegment } from './event-segment.ts';
+
+export interface EventLogLimits {
+  /** Events in one file. */
+  readonly segmentEvents: number;
+  /** Bytes in one file; one event may be longer. */
+  readonly segmentBytes: number;
+  /** Files; the oldest goes when there would be more. */
+  readonly segments: number;
+  /** Bytes in all files together, as far as more than the newest one are kept. */
+  readonly bytes: number;
+}
+
+/** At most 65,536 events and 16 MiB, and at least seven eighths of what both allow. */
+const defaultLimits: EventLogLimits = {
+  segmentEvents: 8192,
+  segmentBytes: 2 * 1024 * 1024,
+  segments: 8,
+  bytes: 16 * 1024 * 1024,
+};
+
+/** Bytes that are read from a file at a time. */
+const chunkBytes = 64 * 1024;
+/** Milliseconds since 1970 times this are the cursors of a log that begins then: more than any daemon publishes. */
+const cursorsPerMillisecond = 1000;
+
+export interface EventLogOptions {
+  readonly logger: Logger;
+  /** False after a power failure: what the files hold may have gaps. */
+  readonly trusted: boolean;
+  readonly limits?: Partial<EventLogLimits>;
+  /** Milliseconds since 1970; for tests. */
+  readonly now?: number;
+}
+
+/** Where a reader is: the event with `cursor` was its last. */
+export interface LogPosition {
+  readonly cursor: number;
+  readonly segment?: EventSegment;
+  readonly offset?: number;
+}
+
+export interface LogEntry {
+  readonly cursor: number;
+  readonly value: Uint8Array;
+}
+
+/**
+ * The latest events, in files of which the oldest goes when there are too many. One `write` an event, so that it outlives
+ * the process from then on, and no sync: after a power failure the log begins anew. Cursors go up by one from event to
+ * event, over restarts too, and a log that begins anew begins above all that were ever given.
+ */
+export class EventLog {
+  readonly #directory: string;
+  readonly #limits: EventLogLimits;
+  readonly #logger: Logger;
+  #segments: EventSegment[] = [];
+  /** Of the newest segment; undefined where the next event begins one. */
+  #fd: number | undefined;
+  #last: number;
+  #failing = false;
+  #closed = false;
+
+  /** Throws PERMISSION_DENIED and the like where the directory cannot be used. */
+  static open(directory: string, options: EventLogOptions): EventLog {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      return new EventLog(directory, options);
+    } catch (error) {
+      throw TaskError.from(error, `open the events in ${directory}`);
+    }
+  }
+
+  private constructor(directory: string, { logger, trusted, limits, now = Date.now() }: EventLogOptions) {
+    this.#directory = directory;
+    this.#limits = { ...defaultLimits, ...limits };
+    this.#logger = logger;
+    this.#last = now * cursorsPerMillisecond;
+    const found = this.#find();
+    if (trusted) this.#adopt(found);
+    if (this.#segments.length === 0 && found.length > 0) {
+      logger.warn('kept events dropped', { directory, reason: trusted ? 'damaged' : 'power failure' });
+      // The clock may have been set back; cursors must not be.
+      this.#last = Math.max(this.#last, ...found.map(({ first }) => first + this.#limits.segmentEvents));
+      this.#setAside(found);
+    }
+  }
+
+  /** Cursor of the latest event; the next one's is one more. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Readers at this cursor and above miss nothing. */
+  get before(): number {
+    const first = this.#segments[0]?.first;
+    return first === undefined ? this.#last : first - 1;
+  }
+
+  /** What is kept, for whoever watches over the disk. */
+  get size(): { readonly events: number; readonly bytes: number } {
+    return { events: this.#last - this.before, bytes: this.#segments.reduce((sum, { length }) => sum + length, 0) };
+  }
+
+  /**
+   * Adds an event and answers its cursor. Never throws: where it cannot be written, it and all before it are forgotten, so
+   * that nobody who reads on later takes what is left for everything.
+   */
+  append(value: Uint8Array): number {
+    this.#last += 1;
+    if (this.#closed) return this.#last;
+    try {
+      const segment = this.#segmentFor(value.length);
+      const record = encodeRecord(value);
+      if (this.#fd === undefined) throw new Error('the file is closed');
+      const written = writeSync(this.#fd, record, 0, record.length, segment.length);
+      if (written < record.length) throw new Error(`only ${written} of ${record.length} bytes were written`);
+      segment.grow(record.length);
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#logger.error('event not kept', { directory: this.#directory, error: String(error) });
+      this.#failing = true;
+      this.#forget();
+    }
+    return this.#last;
+  }
+
+  /**
+   * The next events after a position, and the position after them; none at the end.
+   * Throws OUT_OF_RANGE where the next event is not kept any more.
+   */
+  read(from: LogPosition): { readonly entries: readonly LogEntry[]; readonly next: LogPosition } {
+    this.assertKept(from.cursor);
+    if (from.cursor >= this.#last) return { entries: [], next: from };
+    const { segment, offset } = this.#placeAfter(from);
+    const { bytes, values, consumed } = this.#readRecords(segment, offset);
+    if (values.length === 0) {
+      throw new TaskError('DATA_LOSS', `the kept events in ${segment.file} are damaged at byte ${offset + bytes}`);
+    }
+    const entries = values.map((value, i) => ({ cursor: from.cursor + 1 + i, value }));
+    return { entries, next: { cursor: from.cursor + values.length, segment, offset: offset + consumed } };
+  }
+
+  /** Throws OUT_OF_RANGE, with what to do, where the event after `cursor` is not kept any more. */
+  assertKept(cursor: number): void {
+    if (cursor >= this.before) return;
+    throw new TaskError(
+      'OUT_OF_RANGE',
+      `the events after cursor ${cursor} are not kept any more, only those after ${this.before}: list the tasks and go on from now`,
+    );
+  }
+
+  /** Puts everything on the disk: after an ordered end even a power failure loses nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#endSegment();
+    try {
+      for (const { file } of this.#segments) syncFile(file);
+    } catch (error) {
+      this.#logger.error('events not on the disk', { directory: this.#directory, error: String(error) });
+    }
+  }
+
+  /** The segments in the directory by their first cursors, whatever is in them. */
+  #find(): EventSegment[] {
+    return readdirSync(this.#directory)
+      .flatMap((name) => EventSegment.of(this.#directory, name) ?? [])
+      .toSorted((one, other) => one.first - other.first);
+  }
+
+  /** Takes over what is there: all of it, or nothing where one file does not follow on the other. */
+  #adopt(found: readonly EventSegment[]): void {
+    const newest = found.at(-1);
+    if (newest === undefined) return;
+    let fd: number | undefined;
+    try {
+      for (const [i, segment] of found.entries()) {
+        const next = found[i + 1];
+        if (next !== undefined) segment.closeAt(next.first);
+      }
+      fd = openSync(newest.file, 'r+');
+      newest.scan(fd);
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      this.#logger.debug('kept events not usable', { file: newest.file, error: String(error) });
+      return;
+    }
+    this.#segments = [...found];
+    this.#fd = fd;
+    this.#last = newest.first + newest.count - 1;
+  }
+
+  /** Keeps the last files that cannot be used for whoever wants to look, and takes them out of the way. */
+  #setAside(found: readonly EventSegment[]): void {
+    for (const name of readdirSync(this.#directory)) {
+      if (name.endsWith('.log.old')) rmSync(path.join(this.#directory, name), { force: true });
+    }
+    for (const { file } of found) renameSync(file, `${file}.old`);
+  }
+
+  #segmentFor(bytes: number): EventSegment {
+    const newest = this.#segments.at(-1);
+    const { segmentEvents, segmentBytes } = this.#limits;
+    const isFull =
+      newest === undefined ||
+      newest.count >= segmentEvents ||
+      (newest.count > 0 && newest.length + bytes > segmentBytes);
+    if (!isFull && this.#fd !== undefined) return newest;
+    this.#endSegment();
+    const segment = EventSegment.at(this.#directory, this.#last);
+    const fd = openSync(segment.file, 'w+', 0o600);
+    this.#fd = fd;
+    this.#segments.push(segment);
+    writeSync(fd, encodeHeader(segment.first), 0, headerLength, 0);
+    this.#trim(bytes);
+    return segment;
+  }
+
+  /** Makes room for `bytes` more. */
+  #trim(bytes: number): void {
+    const { segments, bytes: most } = this.#limits;
+    let total = this.size.bytes + bytes;
+    for (
+      let oldest = this.#segments[0];
+      oldest !== undefined && this.#segments.length > 1;
+      oldest = this.#segments[0]
+    ) {
+      if (this.#segments.length <= segments && total <= most) return;
+      total -= oldest.length;
+      this.#segments.shift();
+      rmSync(oldest.file, { force: true });
+    }
+  }
+
+  #endSegment(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #forget(): void {
+    this.#endSegment();
+    for (const { file } of this.#segments.splice(0)) rmSync(file, { force: true });
+  }
+
+  #placeAfter(from: LogPosition): { readonly segment: EventSegment; readonly offset: number } {
+    const { segment, offset, cursor } = from;
+    if (segment !== undefined && offset !== undefined && cursor + 1 < segment.first + segment.count) {
+      return { segment, offset };
+    }
+    const found = this.#segments.findLast(({ first }) => first <= cursor + 1);
+    if (found === undefined) throw new Error(`no file has event ${cursor + 1}`);
+    return { segment: found, offset: this.#offsetIn(found, cursor + 1 - found.first) };
+  }
+
+  /** Where the record number `index` of a segment begins: read from the beginning, as a reader does once. */
+  #offsetIn(segment: EventSegment, index: number): number {
+    let offset = headerLength;
+    for (let left = index; left > 0; ) {
+      const { values, ends } = this.#readRecords(segment, offset);
+      if (values.length === 0) throw new TaskError('DATA_LOSS', `the kept events in ${segment.file} are damaged`);
+      const taken = Math.min(left, values.length);
+      offset += ends[taken - 1] ?? 0;
+      left -= taken;
+    }
+    return offset;
+  }
+
+  #readRecords(segment: EventSegment, offset: number) {
+    const isNewest = segment === this.#segments.at(-1) && this.#fd !== undefined;
+    const fd = isNewest && this.#fd !== undefined ? this.#fd : openSync(segment.file, 'r');
+    try {
+      const read = (length: number) => {
+        const chunk = Buffer.allocUnsafe(Math.min(length, segment.length - offset));
+        return chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, offset));
+      };
+      let chunk = read(chunkBytes);
+      const records = decodeRecords(chunk);
+      if (records.values.length > 0 || records.wanted <= chunk.length) return { ...records, bytes: chunk.length };
+      // A record that is longer than a chunk.
+      chunk = read(records.wanted);
+      return { ...decodeRecords(chunk), bytes: chunk.length };
+    } finally {
+      if (!isNewest) closeSync(fd);
+    }
+  }
+}
+
+/** Where a root directory's events are. */
+export function eventLogDirectory(metadataDirectory: string): string {
+  return path.join(metadataDirectory, 'events');
+}
+
+function syncFile(file: string): void {
+  const fd = openSync(file, 'r');
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
