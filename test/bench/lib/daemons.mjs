@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Client } from './client.mjs';
+import { cpuOf, isAlive, pssOf, shimsBelow } from './processes.mjs';
+
+/** What a task service needs none of; containerd is measured without it. A name that it does not have is no error. */
+const unneeded = [
+  'io.containerd.cri.v1.images',
+  'io.containerd.cri.v1.runtime',
+  'io.containerd.differ.v1.erofs',
+  'io.containerd.grpc.v1.cri',
+  'io.containerd.image-verifier.v1.bindir',
+  'io.containerd.internal.v1.opt',
+  'io.containerd.internal.v1.restart',
+  'io.containerd.internal.v1.tracing',
+  'io.containerd.nri.v1.nri',
+  'io.containerd.podsandbox.controller.v1.podsandbox',
+  'io.containerd.snapshotter.v1.blockfile',
+  'io.containerd.snapshotter.v1.btrfs',
+  'io.containerd.snapshotter.v1.devmapper',
+  'io.containerd.snapshotter.v1.erofs',
+  'io.containerd.snapshotter.v1.overlayfs',
+  'io.containerd.snapshotter.v1.zfs',
+  'io.containerd.tracing.processor.v1.otlp',
+];
+
+function containerdCommand({ program, directory, socket }) {
+  const config = path.join(directory, 'config.toml');
+  writeFileSync(
+    config,
+    [
+      'version = 2',
+      `root = "${directory}/root"`,
+      `state = "${directory}/state"`,
+      `temp = "${directory}/tmp"`,
+      `disabled_plugins = ${JSON.stringify(unneeded)}`,
+      `[grpc]\n  address = "${socket}"`,
+      `[ttrpc]\n  address = "${socket}.ttrpc"`,
+    ].join('\n'),
+  );
+  return [program, ['--config', config, '--log-level', 'error']];
+}
+
+function shimdCommand({ build, directory, socket, placement, settings = '', nodeArguments = [] }) {
+  const config = path.join(directory, 'config.toml');
+  writeFileSync(config, `[placement]\nmode = "${placement}"\n${settings}\n`);
+  const places = ['--root', `${directory}/root`, '--state', `${directory}/state`, '--address', socket];
+  const args = ['serve', ...places, '--config', config, '--log-level', 'warn'];
+  return [process.execPath, [...nodeArguments, path.join(build, 'src/main.js'), ...args]];
+}
+
+/** Where a shim listens, as its bundle says; undefined where that is gone. */
+function socketOf(pid) {
+  try {
+    return JSON.parse(readFileSync(`/proc/${pid}/cwd/bootstrap.json`, 'utf8')).address.replace(/^unix:\/\//, '');
+  } catch {
+    return undefined;
+  }
+}
+
+/** One daemon that is measured: private, killed and started again at will. */
+export class Daemon {
+  #child;
+  #command;
+  #environment;
+
+  /**
+   * `kind` is 'containerd' or a placement of shimd's. `directory` is the daemon's own; it is made, and not removed.
+   * `environment` has runc on its PATH.
+   */
+  constructor(options) {
+    const { kind, directory, namespace, api, environment } = options;
+    mkdirSync(directory, { recursive: true });
+    this.kind = kind;
+    this.directory = directory;
+    this.socket = path.join(directory, 'd.sock');
+    this.#environment = environment;
+    const common = { ...options, socket: this.socket, placement: kind };
+    this.#command = kind === 'containerd' ? containerdCommand(common) : shimdCommand(common);
+    this.client = new Client(this.socket, namespace, api);
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** Starts it; resolves to the milliseconds until the tasks could be listed. */
+  async start() {
+    const log = openSync(path.join(this.directory, 'log'), 'a');
+    const began = performance.now();
+    const [program, args] = this.#command;
+    const child = spawn(program, args, { env: this.#environment, stdio: ['ignore', log, log] });
+    this.#child = child;
+    child.gone = new Promise((resolve) => child.once('exit', resolve));
+    const { tasksDefinition } = this.client.api;
+    await Promise.race([
+      this.client.untilAnswered(tasksDefinition.list, { filter: '' }),
+      child.gone.then(() => {
+        throw new Error(`${this.kind} ended: see ${this.directory}/log`);
+      }),
+    ]);
+    return performance.now() - began;
+  }
+
+  async end(signal = 'SIGKILL') {
+    this.#child?.kill(signal);
+    await this.#child?.gone;
+  }
+
+  shims() {
+    return shimsBelow(this.directory);
+  }
+
+  /** MB of the daemon alone, and with its shims. */
+  memory() {
+    const shims = this.shims();
+    const daemon = pssOf(this.pid);
+    return { daemon, shims: shims.length, all: shims.reduce((sum, pid) => sum + pssOf(pid), daemon) };
+  }
+
+  /** Milliseconds of processor time so far of the daemon alone, without the programs that it runs. */
+  cpu() {
+    return cpuOf(this.pid)?.own ?? 0;
+  }
+
+  /** Ends it, and the shims that outlive it; their tasks were deleted before. */
+  async close() {
+    this.client.close();
+    await this.end('SIGTERM');
+    for (const pid of this.shims()) {
+      const socket = socketOf(pid);
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+      // It may be in a directory that all daemons of the host share.
+      if (socket) rmSync(socket, { force: true });
+    }
+  }
+}
