@@ -18,6 +18,8 @@ export function planLife(random, runtimes, longestRun) {
     code: random.between(1, 120),
     run: random.between(0, longestRun),
     execs: Array.from({ length: random.weighted({ 0: 5, 1: 3, 3: 1 }) }, () => random.between(1, 120)),
+    /** Whether its root file system is mounted by the shim. */
+    isMounted: random.chance(0.4),
     /** Of the first create's caller, in milliseconds; most are patient. */
     createBudget: random.chance(0.12) ? random.between(1, 80) : undefined,
   };
@@ -74,12 +76,15 @@ export class Life {
   }
 
   #container() {
-    const { runtime, end, code, run } = this.#plan;
+    const { runtime, end, code, run, isMounted } = this.#plan;
     const script = end === 'itself' ? `sleep ${run / 1000}; exit ${code}` : trap(code);
     return {
       id: this.#id,
       runtime: { name: runtime.name },
-      spec: json('types.containerd.io/opencontainers/runtime-spec/1/Spec', runtime.spec(script, this.#cgroup)),
+      spec: json(
+        'types.containerd.io/opencontainers/runtime-spec/1/Spec',
+        runtime.spec(script, { cgroup: this.#cgroup, isMounted }),
+      ),
     };
   }
 
@@ -119,12 +124,14 @@ export class Life {
 
   /** True where the task is there; false where it came and went with its shim before it was started. */
   async #create() {
+    const { runtime, isMounted, createBudget } = this.#plan;
+    const request = { containerId: this.#id, rootfs: isMounted ? runtime.rootfs : [] };
     const end = Date.now() + patience;
-    let budget = this.#plan.createBudget;
+    let budget = createBudget;
     for (;;) {
       let failure;
       try {
-        const { pid } = await this.#daemon.call(this.#tasks.create, { containerId: this.#id }, budget);
+        const { pid } = await this.#daemon.call(this.#tasks.create, request, budget);
         this.#created(pid);
         return true;
       } catch (error) {

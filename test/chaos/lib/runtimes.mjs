@@ -20,10 +20,12 @@ function runcRuntime(shim, rootfs) {
   return {
     name: shim,
     process: containerProcess,
-    spec: (script, cgroup) => ({
+    /** To be mounted by the shim where a container is to have its root in its bundle. */
+    rootfs: [{ type: 'bind', source: rootfs, options: ['rbind', 'ro'] }],
+    spec: (script, { cgroup, isMounted }) => ({
       ociVersion: '1.0.2',
       process: containerProcess(script),
-      root: { path: rootfs, readonly: true },
+      root: { path: isMounted ? 'rootfs' : rootfs, readonly: true },
       hostname: 'chaos',
       mounts: [
         { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -46,6 +48,7 @@ function embeddedRuntime(build) {
   return {
     name: path.join(build, 'bin/containerd-shim-process-v1'),
     process: hostProcess,
+    rootfs: [],
     spec: (script) => ({ ociVersion: '1.0.2', process: hostProcess(script) }),
   };
 }
