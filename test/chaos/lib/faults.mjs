@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify, names, read, signal } from './host.mjs';
 
-const weights = { daemon: 3, thread: 3, killShim: 3, stopShim: 3, disk: 1, clients: 2 };
+const weights = { daemon: 3, thread: 3, killShim: 4, stopShim: 3, disk: 1, clients: 2 };
 
 /** The faults of a run, made by the seed before it begins: what, when (milliseconds), and numbers to choose by. */
 export function planFaults(random, milliseconds) {
