@@ -121,7 +121,7 @@ export class Faults {
       const { shims } = await this.#daemon.call(this.#daemon.definitions.adminDefinition.listShims, {}, 1000);
       for (const { address } of shims) this.sockets.add(address.replace(/^unix:\/\//, ''));
       this.#shims = shims
-        .map(({ id, pid }) => ({ id, process: identify(pid) }))
+        .map(({ id, pid, tasks }) => ({ id, tasks, process: identify(pid) }))
         .filter(({ process }) => process !== undefined);
     } catch {
       // It is down: shims live on.
@@ -129,9 +129,12 @@ export class Faults {
     return this.#shims;
   }
 
+  /** One that holds tasks, where one does. */
   async #chooseShim(choice) {
     const shims = await this.#shimsNow();
-    return shims[Math.floor(choice * shims.length)];
+    const used = shims.filter(({ tasks }) => tasks > 0);
+    const from = used.length > 0 ? used : shims;
+    return from[Math.floor(choice * from.length)];
   }
 
   async #killShim(choice) {
