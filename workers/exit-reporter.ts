@@ -29,7 +29,8 @@ export class ExitReporter {
 
   /** Notes an exit and reports it, unless one is known already. */
   settle(task: Task, process: TaskProcess, exit: Exit, source: ExitSource): void {
-    if (process.exit !== undefined) return;
+    if (process.exit !== undefined && !(process.madeUp && source !== 'made-up')) return;
+    process.madeUp = source === 'made-up';
     this.note(process, exit);
     this.#report({ kind: 'exit', ...task.ref, exec: process.exec, ...exit, source });
   }

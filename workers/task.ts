@@ -3,6 +3,8 @@ import type { ExecId, TaskRef } from '../src/shared/identifiers.ts';
 import type { Exit, LostExit, Stdio } from '../src/shared/messages/index.ts';
 import { type Deferred, deferred } from '../src/shared/util/deferred.ts';
 import type { Timestamp } from '../src/shared/wire/timestamp.ts';
+import type { HostProcess } from './shim/host-process.ts';
+import { hasEnded, readProcStat } from './shim/proc-stat.ts';
 import type { Shim } from './shim/shim.ts';
 
 /** Status of a process that nobody saw end: as if SIGKILL had ended it. */
@@ -19,8 +21,14 @@ export class TaskProcess {
   /** Resolves once with the exit that was seen. */
   readonly exited: Deferred<Exit> = deferred<Exit>();
   exit: Exit | undefined;
+  /** Nobody saw `exit`: one that is seen after all replaces it. */
+  madeUp = false;
   /** A Wait is open for it. */
   watched = false;
+  /** Undefined where its pid is not known to be one of this host, as with a virtual machine's. */
+  host: HostProcess | undefined;
+  /** Times that its shim called it alive after it had gone. */
+  denials = 0;
   /** A Start is under way, or failed: the shim must not be asked again. */
   start: 'none' | 'running' | 'failed' = 'none';
   /** The shim has deleted it, with this exit; what is left to do is ours. */
@@ -32,6 +40,25 @@ export class TaskProcess {
     this.exec = record.exec;
     this.stdio = record.stdio;
     this.pid = record.pid;
+    if (record.startTime !== undefined) this.host = { pid: record.pid, startTime: record.startTime };
+  }
+
+  /** What is written down of it. */
+  get record(): ProcessRecord {
+    const { exec, pid, stdio, host } = this;
+    return { exec, pid, stdio, ...(host?.pid === pid ? { startTime: host.startTime } : {}) };
+  }
+
+  /**
+   * Takes the pid that the shim answered. Only a child of the shim's is known to be a process of this host: other pids
+   * may be those of a virtual machine, or of nothing.
+   */
+  identify(pid: number, shim: Shim): void {
+    this.pid = pid;
+    if (shim.process === undefined) return;
+    const found = readProcStat(pid);
+    if (found === undefined || hasEnded(found) || found.parent !== shim.process.pid) return;
+    this.host = { pid, startTime: found.startTime };
   }
 }
 
@@ -55,13 +82,13 @@ export class Task {
     readonly runtime: string;
     readonly bundle: string;
     readonly shim: Shim;
-    readonly processes: readonly ProcessRecord[];
+    readonly processes: readonly TaskProcess[];
   }) {
     this.ref = options.ref;
     this.runtime = options.runtime;
     this.bundle = options.bundle;
     this.shim = options.shim;
-    for (const record of options.processes) this.processes.set(record.exec, new TaskProcess(record));
+    for (const process of options.processes) this.processes.set(process.exec, process);
   }
 }
 

@@ -53,6 +53,7 @@ export async function layFoundation(
     publishBinary: ownExecutable(),
     shimEnvironment: settings.shimEnvironment,
     debug: settings.shimDebug,
+    heartbeat: settings.heartbeat,
     logLevel: settings.logLevel,
   });
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);

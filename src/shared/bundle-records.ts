@@ -33,6 +33,8 @@ export interface ProcessRecord {
   /** 0 while the process was not started. */
   readonly pid: number;
   readonly stdio: Stdio;
+  /** In clock ticks since boot, as /proc tells it: a later process with the same pid has another. */
+  readonly startTime?: number | undefined;
   /** Start was sent, of an exec: where its shim calls it created all the same, that Start was cut off. */
   readonly starting?: boolean | undefined;
   /** The process was deleted: there is nothing to find any more. */
@@ -117,6 +119,7 @@ export function parseProcessRecords(text: string): ProcessRecord[] {
         ...(exec === undefined ? {} : { exec }),
         pid,
         stdio: stdioOf(from['stdio']),
+        ...(Number.isSafeInteger(from['startTime']) ? { startTime: Number(from['startTime']) } : {}),
         ...(from['starting'] === true ? { starting: true } : {}),
       });
     }

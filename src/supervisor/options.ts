@@ -22,6 +22,8 @@ export interface SupervisorOptions {
   readonly publishBinary: string;
   readonly shimEnvironment: Readonly<Record<string, string>>;
   readonly debug: boolean;
+  /** Milliseconds between two looks at each shim. */
+  readonly heartbeat: number;
   readonly logLevel: string;
   /** What the threads load; the built worker entry where absent. */
   readonly entry?: URL | undefined;

@@ -26,6 +26,12 @@ export function takeReport(context: Context, report: Report): void {
       if (task !== undefined) taskGone(context, task, report.exits);
       return;
     }
+    case 'shim-late': {
+      const shim = context.registry.findShim(report.namespace, report.shim);
+      // Its state is asked for from now on, and nothing is placed in it, until it answers.
+      if (shim !== undefined) shim.overdue = report.late ? Math.max(1, shim.overdue) : 0;
+      return;
+    }
     case 'log':
       return writeLogReport(context.logger, report);
     default:

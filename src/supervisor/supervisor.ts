@@ -73,6 +73,7 @@ export class Supervisor {
         shimEnvironment: options.shimEnvironment,
         debug: options.debug,
         deadlines,
+        heartbeat: options.heartbeat,
         logLevel: options.logLevel,
       },
       logger,

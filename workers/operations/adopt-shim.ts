@@ -9,20 +9,20 @@ import type {
   ProcessSnapshot,
 } from '../../src/shared/messages/index.ts';
 import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
+import { askState } from '../shim/ask-state.ts';
 import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
-import { appendProcess, readBundleSpec, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { appendProcess, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
 import { dialShim } from '../shim/connection.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
-import { commandLine, runsProgram } from '../shim/host-process.ts';
 import { registerShim } from '../shim/launch-shim.ts';
+import { runsAlready } from '../shim/runs-already.ts';
 import type { Shim } from '../shim/shim.ts';
 import { snapshotOf } from '../shim/snapshot.ts';
 import { unlinkDeadSocket } from '../shim/socket-file.ts';
-import { readSpecFacts } from '../shim/spec-facts.ts';
 import { shimKey, taskKey, type WorkerSlot } from '../slot.ts';
-import { madeUpExits, Task } from '../task.ts';
+import { madeUpExits, Task, TaskProcess } from '../task.ts';
 
 /** What the bundle of one task says. */
 interface Found {
@@ -65,30 +65,29 @@ function silent(slot: WorkerSlot, found: Found, error: unknown): AdoptedTask {
   return { kind: 'silent', ...found.ref, runtime: found.runtime, reason };
 }
 
-/**
- * A daemon that died in the middle of a start can leave a task that its shim calls created while its program runs.
- * Starting it again would hang the shim, so such a one is told as running.
- */
-async function runsAlready(found: Found, init: ProcessSnapshot): Promise<boolean> {
-  const spec = await readBundleSpec(found.bundle);
-  if (spec === undefined) return false;
-  return runsProgram(await commandLine(init.pid), readSpecFacts(spec).args);
-}
-
 /** An exec whose Start was cut off, and which its shim would not survive being started again: as one that failed. */
 function isCutOff(record: ProcessRecord, snapshot: ProcessSnapshot): boolean {
   return record.exec !== undefined && record.starting === true && snapshot.status === 'created';
 }
 
 /** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
-async function recordPids(slot: WorkerSlot, found: Found, snapshots: readonly ProcessSnapshot[]): Promise<void> {
-  for (const { exec, pid, stdio } of snapshots) {
-    const known = found.processes.find((process) => process.exec === exec);
+async function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProcess>): Promise<void> {
+  for (const process of processes) {
+    const { exec, pid } = process;
+    const known = found.processes.find((record) => record.exec === exec);
     if (pid <= 0 || known?.pid !== 0) continue;
-    await appendProcess(found.bundle, { exec, pid, stdio }).catch((error: unknown) => {
+    await appendProcess(found.bundle, process.record).catch((error: unknown) => {
       slot.logger.warn('pid not recorded', { ...found.ref, exec, reason: TaskError.from(error).message });
     });
   }
+}
+
+/** A process as the shim tells it, with the start time that was written down while it was known to be this one. */
+function adoptedProcess(shim: Shim, found: Found, { exec, pid, stdio }: ProcessSnapshot): TaskProcess {
+  const known = found.processes.find((record) => record.exec === exec && record.pid === pid);
+  const process = new TaskProcess({ exec, pid, stdio, startTime: known?.startTime });
+  if (process.host === undefined) process.identify(pid, shim);
+  return process;
 }
 
 async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
@@ -109,13 +108,14 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   if (first?.status !== 'fulfilled') return removeGone(slot, found);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
-  const started = init.status === 'created' && (await runsAlready(found, init).catch(() => false));
+  const started = init.status === 'created' && (await runsAlready(found.bundle, init.pid));
   const processes = started
     ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))
     : snapshots;
-  const task = new Task({ ...found, shim, processes: processes.map(({ exec, pid, stdio }) => ({ exec, pid, stdio })) });
+  const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
+  const task = new Task({ ...found, shim, processes: own });
   slot.add(task);
-  await recordPids(slot, found, processes);
+  await recordPids(slot, found, own);
   for (const snapshot of processes) {
     const process = task.processes.get(snapshot.exec);
     if (process === undefined) continue;
@@ -137,13 +137,9 @@ async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation):
 
 /** Adoption was asked for again while the task is here: nothing is taken over twice, its processes are asked anew. */
 async function reviewTask(task: Task, found: Found, deadline: number): Promise<AdoptedTask> {
-  const id = task.ref.task;
   try {
     const processes = await Promise.all(
-      [...task.processes.values()].map(async (process) => {
-        const request = { id, execId: process.exec ?? '' };
-        return snapshotOf(await task.shim.client.call((api) => api.state, request, { deadline }), process);
-      }),
+      [...task.processes.values()].map((process) => askState(task, process, deadline)),
     );
     return { kind: 'live', ...task.ref, runtime: task.runtime, processes };
   } catch (error) {

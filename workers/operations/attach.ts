@@ -4,6 +4,7 @@ import type { AttachOperation } from '../../src/shared/messages/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { IdleCollector } from '../../src/shared/util/idle-collector.ts';
 import { sweepRemoved } from '../shim/bundle.ts';
+import { Heartbeat } from '../shim/heartbeat.ts';
 import { WorkerSlot } from '../slot.ts';
 
 /** Makes the thread's slot, and answers when it takes operations. */
@@ -12,6 +13,7 @@ export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: {
   const slot = new WorkerSlot(port, settings);
   // It ends with the thread.
   void new IdleCollector();
+  void new Heartbeat(slot);
   // One thread is enough for what a crash left half removed; nobody waits for it.
   if (settings.slot === 0) {
     sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {

@@ -7,13 +7,13 @@ import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, killShim } from '../shim/end-shim.ts';
 import { forceDelete } from '../shim/force-delete.ts';
-import { childrenWith, killProcess } from '../shim/host-process.ts';
 import { launchShim } from '../shim/launch-shim.ts';
 import { taskOptions } from '../shim/runc-options.ts';
 import type { Shim } from '../shim/shim.ts';
 import { stdioForShim } from '../shim/stdio.ts';
+import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
-import { Task } from '../task.ts';
+import { Task, TaskProcess } from '../task.ts';
 
 /** How far a create has come, for whoever has to undo it. */
 interface Progress {
@@ -56,23 +56,25 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     progress.shim = shim;
     assertWanted(operation, progress);
     progress.sent = true;
-    const { pid } = await shim.client.call((api) => api.create, {
+    const request = {
       id,
       bundle,
       rootfs: operation.rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
       ...stdioForShim(stdio),
       checkpoint: operation.checkpoint,
       ...(options === undefined ? {} : { options: wireAny(options) }),
-    });
+    };
+    const { pid } = await underWatch(slot, shim, id, () => shim.client.call((api) => api.create, request));
     progress.created = true;
     assertWanted(operation, progress);
-    const init = { pid, stdio };
-    await appendProcess(bundle, init);
+    const init = new TaskProcess({ pid, stdio });
+    init.identify(pid, shim);
+    await appendProcess(bundle, init.record);
     // From here on the lost shim's path takes care of the task; a shim lost just before does not know it.
     slot.liveShim(shim.ref);
     const task = new Task({ ref, runtime, bundle, shim, processes: [init] });
     slot.add(task);
-    for (const process of task.processes.values()) slot.exits.watch(task, process);
+    slot.exits.watch(task, init);
     return { pid, shim: shim.info };
   } finally {
     if (running !== undefined) running.creating -= 1;
@@ -121,9 +123,8 @@ export async function createTask(slot: WorkerSlot, operation: CreateTaskOperatio
 }
 
 /**
- * Makes a Create that its caller gave up come to an end, if it does not by itself within the call deadline: the runtime
- * that makes the container is killed, and the shim too where it is the task's own. A stuck runtime would hold the lock
- * that a shared shim's other tasks need.
+ * Makes a Create that its caller gave up come to an end, if it does not by itself within the call deadline, nor by the
+ * watchdog: a shim that is the task's own is killed.
  */
 function breakUp(
   slot: WorkerSlot,
@@ -134,16 +135,10 @@ function breakUp(
   const { namespace, task } = operation;
   const timer = setTimeout(() => {
     const { shim } = progress;
-    if (shim === undefined) return;
+    if (shim?.mode !== 'per-task') return;
     slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
-    const broken = shim.mode === 'per-task' ? killShim(slot, shim) : killRuntime(shim, task);
-    broken.catch(() => undefined);
+    killShim(slot, shim).catch(() => undefined);
   }, slot.settings.deadlines.call);
   timer.unref();
   whole.catch(() => undefined).finally(() => clearTimeout(timer));
-}
-
-async function killRuntime(shim: Shim, id: string): Promise<void> {
-  if (shim.process === undefined) return;
-  for (const stuck of await childrenWith(shim.process.pid, ['create', id])) await killProcess(stuck);
 }

@@ -3,7 +3,9 @@ import type { DeleteOperation, Exit } from '../../src/shared/messages/index.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { appendProcess, removeBundle } from '../shim/bundle.ts';
+import { endRemains } from '../shim/dead-task.ts';
 import { endShim } from '../shim/end-shim.ts';
+import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
 
@@ -13,18 +15,29 @@ async function deleteInShim(slot: WorkerSlot, task: Task, process: TaskProcess):
   let exit: Exit;
   try {
     const request = { id: task.ref.task, execId: process.exec ?? '' };
-    const { pid, exitStatus, exitedAt } = await task.shim.client.call((api) => api.delete, request);
+    const { shim } = task;
+    const call = () => shim.client.call((api) => api.delete, request);
+    const { pid, exitStatus, exitedAt } = await underWatch(slot, shim, task.ref.task, call);
     const time = plainTimestamp(exitedAt);
     exit = { pid, status: exitStatus, exitedAt: time ?? timestampNow() };
     if (time !== undefined && process.pid > 0) slot.exits.settle(task, process, exit, 'wait');
   } catch (error) {
-    // An earlier delete of it went through, and only its answer was lost.
-    if (!hasCode(error, 'NOT_FOUND') || process.exit === undefined) throw error;
+    // An earlier delete of it went through, and only its answer was lost; or the shim has lost its exit, and refuses.
+    const over = hasCode(error, 'NOT_FOUND') || (process.madeUp && !hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED'));
+    if (!over || process.exit === undefined) throw error;
     exit = process.exit;
+    if (process.madeUp) await endForgotten(slot, task, process);
   }
   // The exit that was reported is the one; a shim's Delete may round its time.
   process.deleted = process.exit ?? exit;
   return process.deleted;
+}
+
+/** Ends what the runtime still has of a task whose shim will not delete it, as it has not seen it end. */
+async function endForgotten(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<void> {
+  if (process.exec !== undefined) return;
+  const { ref, bundle, shim } = task;
+  await endRemains(slot, { ref, bundle, binary: shim.binary });
 }
 
 async function deleteExec(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {

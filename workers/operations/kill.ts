@@ -1,4 +1,5 @@
 import type { KillOperation } from '../../src/shared/messages/index.ts';
+import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 
 /** Sends a signal. Throws NOT_FOUND (`process already finished`) for a process that ended. */
@@ -6,6 +7,7 @@ export async function killProcess(slot: WorkerSlot, operation: KillOperation): P
   const { task } = slot.process(operation);
   const { signal, all, deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '', signal, all };
-  await task.shim.client.call((api) => api.kill, request, { deadline });
+  const { shim } = task;
+  await underWatch(slot, shim, operation.task, () => shim.client.call((api) => api.kill, request, { deadline }));
   return { sent: true };
 }

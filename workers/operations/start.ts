@@ -2,6 +2,8 @@ import { failedPrecondition } from '../../src/shared/errors/index.ts';
 import type { StartOperation } from '../../src/shared/messages/index.ts';
 import { until } from '../../src/shared/util/deadline.ts';
 import { appendProcess } from '../shim/bundle.ts';
+import { runsAlready } from '../shim/runs-already.ts';
+import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
 
@@ -17,18 +19,37 @@ async function recordStart(task: Task, process: TaskProcess): Promise<void> {
   }
 }
 
+/**
+ * Sends Start. Where its runtime hung and was killed, it may have come as far as to run the program: an init whose
+ * program runs is started, whatever the shim says.
+ */
+async function sendStart(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<{ pid: number }> {
+  const request = { id: task.ref.task, execId: process.exec ?? '' };
+  let killed = false;
+  const call = () => task.shim.client.call((api) => api.start, request);
+  try {
+    return await underWatch(slot, task.shim, task.ref.task, call, () => (killed = true));
+  } catch (error) {
+    if (killed && process.exec === undefined && (await runsAlready(task.bundle, process.pid))) {
+      process.start = 'failed';
+      return { pid: process.pid };
+    }
+    throw error;
+  }
+}
+
 async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<{ pid: number }> {
   const { exec } = process;
   process.start = 'running';
   if (exec !== undefined) await recordStart(task, process);
   try {
-    const { pid } = await task.shim.client.call((api) => api.start, { id: task.ref.task, execId: exec ?? '' });
-    process.start = 'none';
+    const { pid } = await sendStart(slot, task, process);
+    if (process.start === 'running') process.start = 'none';
     if (exec !== undefined) {
-      process.pid = pid;
+      process.identify(pid, task.shim);
       // Before the record: an exit must not wait for the disk.
       slot.exits.watch(task, process);
-      await appendProcess(task.bundle, { exec, pid, stdio: process.stdio });
+      await appendProcess(task.bundle, process.record);
     }
     return { pid: process.pid || pid };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hasEnded, type ProcStat, parseProcStat } from './proc-stat.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface HostProcess {
@@ -17,21 +18,16 @@ async function readOr<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** The fields of /proc/PID/stat from the state on, which is the third. */
-async function statFields(pid: number): Promise<string[] | undefined> {
+async function procStat(pid: number): Promise<ProcStat | undefined> {
   const text = await readOr(readFile(`/proc/${pid}/stat`, 'latin1'));
-  // The name in parentheses may hold spaces and parentheses: count from its end.
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === undefined ? undefined : parseProcStat(text);
 }
 
 /** Identifies a process by pid; undefined where there is none, or a zombie only. */
 export async function identifyProcess(pid: number): Promise<HostProcess | undefined> {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
-  const fields = await statFields(pid);
-  if (fields === undefined) return undefined;
-  const state = fields[0];
-  const startTime = Number(fields[19]);
-  return state === 'Z' || state === 'X' || !Number.isFinite(startTime) ? undefined : { pid, startTime };
+  const found = await procStat(pid);
+  return found === undefined || hasEnded(found) ? undefined : { pid, startTime: found.startTime };
 }
 
 export async function isAlive(process: HostProcess): Promise<boolean> {
@@ -87,16 +83,35 @@ async function allPids(): Promise<number[]> {
   return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** The children of a process whose arguments hold all of `words`. */
-export async function childrenWith(parent: number, words: readonly string[]): Promise<HostProcess[]> {
-  const found = await Promise.all(
+/** The children of each process of the host, those that have ended left out. */
+export async function childrenByParent(): Promise<ReadonlyMap<number, readonly HostProcess[]>> {
+  const children = new Map<number, HostProcess[]>();
+  await Promise.all(
     (await allPids()).map(async (pid) => {
-      if (Number((await statFields(pid))?.[1]) !== parent) return undefined;
-      const args = await commandLine(pid);
-      return words.every((word) => args.includes(word)) ? identifyProcess(pid) : undefined;
+      const found = await procStat(pid);
+      if (found === undefined || hasEnded(found)) return;
+      const siblings = children.get(found.parent) ?? [];
+      siblings.push({ pid, startTime: found.startTime });
+      children.set(found.parent, siblings);
     }),
   );
-  return found.filter((process) => process !== undefined);
+  return children;
+}
+
+/** Everything that comes from a process, itself first. Pure. */
+export function treeOf(
+  top: HostProcess,
+  children: ReadonlyMap<number, readonly HostProcess[]>,
+): readonly HostProcess[] {
+  const tree = [top];
+  for (const process of tree) tree.push(...(children.get(process.pid) ?? []));
+  return tree;
+}
+
+/** True where both processes see the same file systems: false for a container's own. */
+export async function sharesMounts(pid: number, other: number): Promise<boolean> {
+  const [one, two] = await Promise.all([pid, other].map((id) => readOr(readlink(`/proc/${id}/ns/mnt`))));
+  return one !== undefined && one === two;
 }
 
 /** A shim's command line names its binary, behind an interpreter where it is a script, or has a shim's flags. */

@@ -28,6 +28,8 @@ export class Shim {
   creating = 0;
   /** Connections that were lost and made anew. */
   reconnects = 0;
+  /** It did not answer its last heartbeat. */
+  late = false;
   #bootstrap: Bootstrap;
   #client: TaskClient;
 

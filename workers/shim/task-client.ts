@@ -14,6 +14,7 @@ export class TaskClient {
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #onDowngrade: () => Promise<void>;
   #version: TaskApiVersion;
+  #answeredAt = 0;
 
   constructor(options: {
     readonly connection: ShimConnection;
@@ -26,6 +27,11 @@ export class TaskClient {
     this.#metadata = { [options.connection.namespaceKey]: options.namespace };
     this.#version = options.version;
     this.#onDowngrade = options.onDowngrade;
+  }
+
+  /** When it last answered anything, in milliseconds since 1970. */
+  get answeredAt(): number {
+    return this.#answeredAt;
   }
 
   get version(): TaskApiVersion {
@@ -45,7 +51,9 @@ export class TaskClient {
       });
     const version = this.#version;
     try {
-      return await send(version);
+      const response = await send(version);
+      this.#answeredAt = Date.now();
+      return response;
     } catch (error) {
       // A method that the shim lacks is UNIMPLEMENTED too; only the whole service missing means the other version.
       if (version !== 3 || !hasCode(error, 'UNIMPLEMENTED') || !error.message.includes(taskService(3))) throw error;

@@ -38,6 +38,7 @@ export const configSchema = z.strictObject({
   shim: z
     .strictObject({
       debug: z.boolean().optional(),
+      heartbeat: duration.optional(),
       environment: z
         .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'), z.string())
         .optional(),

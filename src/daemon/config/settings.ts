@@ -25,6 +25,8 @@ export interface Settings {
   readonly placement: PlacementConfig;
   readonly shimDebug: boolean;
   readonly shimEnvironment: Readonly<Record<string, string>>;
+  /** Milliseconds between two looks at each shim and its processes. */
+  readonly heartbeat: number;
   readonly deadlines: Deadlines;
 }
 
@@ -47,6 +49,9 @@ export const defaultDeadlines: Deadlines = {
   call: 60_000,
 };
 
+/** How long an exit that a shim lost can stay unseen, about. */
+const defaultHeartbeat = 10_000;
+
 /** Defaults, then the file, then the flags. Throws a StartError for what cannot be served. */
 export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: Surroundings): Settings {
   const defaults = defaultDirectories(surroundings);
@@ -67,6 +72,7 @@ export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: S
     placement: resolvePlacement(file.placement ?? {}),
     shimDebug: file.shim?.debug ?? false,
     shimEnvironment: file.shim?.environment ?? {},
+    heartbeat: file.shim?.heartbeat ?? defaultHeartbeat,
     deadlines: resolveDeadlines(file.deadlines ?? {}),
   };
 }

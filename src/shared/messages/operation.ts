@@ -35,6 +35,8 @@ export interface WorkerSettings {
   /** Shims are started with `-debug`. */
   readonly debug: boolean;
   readonly deadlines: Deadlines;
+  /** Milliseconds between two looks at each shim and its processes. */
+  readonly heartbeat: number;
   /** Lowest level of the log lines that the slot sends to main. */
   readonly logLevel: string;
 }

@@ -21,6 +21,12 @@ export interface TaskLostReport extends TaskRef {
   readonly exits: readonly LostExit[];
 }
 
+/** A live shim does not answer, or does so again. A late one is not lost: its tasks run on. */
+export interface ShimLateReport extends ShimRef {
+  readonly kind: 'shim-late';
+  readonly late: boolean;
+}
+
 /** A log line of the slot; main writes it. */
 export interface LogReport {
   readonly kind: 'log';
@@ -30,4 +36,4 @@ export interface LogReport {
 }
 
 /** One message from a slot to the supervisor that nobody asked for. */
-export type Report = ExitReport | ShimLostReport | TaskLostReport | LogReport;
+export type Report = ExitReport | ShimLostReport | TaskLostReport | ShimLateReport | LogReport;

@@ -12,6 +12,7 @@ const settings: WorkerSettings = {
   apiAddress: '',
   publishBinary: '',
   shimEnvironment: {},
+  heartbeat: 10_000,
   debug: false,
   deadlines: { load: 1, cleanup: 1, shutdown: 1, state: 1, metrics: 1, start: 1, call: 1 },
   logLevel: 'info',

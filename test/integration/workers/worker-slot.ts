@@ -125,7 +125,9 @@ export class TestHost {
     return new TestHost(directory, events);
   }
 
-  settings(options: { readonly deadlines?: Partial<WorkerSettings['deadlines']> } = {}): WorkerSettings {
+  settings(
+    options: { readonly deadlines?: Partial<WorkerSettings['deadlines']>; readonly heartbeat?: number } = {},
+  ): WorkerSettings {
     return {
       slot: 0,
       directories: this.directories,
@@ -134,6 +136,7 @@ export class TestHost {
       publishBinary: '/bin/true',
       shimEnvironment: { PATH: `${path.dirname(runc)}:${process.env['PATH'] ?? ''}` },
       debug: false,
+      heartbeat: options.heartbeat ?? 10_000,
       deadlines: {
         load: 5000,
         cleanup: 5000,

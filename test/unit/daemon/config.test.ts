@@ -30,6 +30,7 @@ describe('a configuration file', () => {
       [shim]
       debug = true
       environment = { GOGC = "50" }
+      heartbeat = "2.5s"
       [deadlines]
       state = "500ms"
       call = "1m"
@@ -51,6 +52,7 @@ describe('a configuration file', () => {
       },
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
+      heartbeat: 2_500,
       deadlines: { ...defaultDeadlines, state: 500, call: 60_000 },
     });
   });
