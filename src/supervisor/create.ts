@@ -20,7 +20,10 @@ const undoBudget = 60_000;
 /** How long its caller waits for that: the same id should work again when the error arrives. */
 const undoPatience = 5_000;
 
-/** Creates a task: all or nothing. A caller who gives up has it undone; the id is free when that is done. */
+/**
+ * Creates a task: all or nothing. A caller who gives up has it undone; the id is free when that is done, and who wants
+ * it meanwhile waits for it.
+ */
 export async function createTask(
   context: Context,
   ref: TaskRef,
@@ -29,8 +32,10 @@ export async function createTask(
 ): Promise<{ pid: number }> {
   checkStdio(request.stdio);
   specFacts(request.spec);
-  const reservation = context.registry.reserve(ref);
   const deadline = deadlineOf(context.deadlines.call, call);
+  await earlierUndone(context, ref, { deadline, signal: call.signal });
+  context.registry.assertNotHeld(ref);
+  const reservation = context.registry.reserve(ref);
   let placed: Placed;
   try {
     // What an earlier task of this id left is not this one's.
@@ -49,6 +54,17 @@ export async function createTask(
     throw error;
   }
   return createIn(context, ref, request, { placed, reservation, deadline, signal: call.signal });
+}
+
+/** The id of a create that failed seems free, as nobody can see a task of it, and is not before that is undone. */
+async function earlierUndone(
+  context: Context,
+  ref: TaskRef,
+  limit: { readonly deadline: number; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  for (let undone = context.registry.undoing(ref); undone !== undefined; undone = context.registry.undoing(ref)) {
+    await until(undone, { ...limit, doing: `waiting until an earlier create of task ${ref.task} is undone` });
+  }
 }
 
 interface Attempt {
@@ -90,6 +106,7 @@ async function createIn(
       placed.release();
       free(context, ref, reservation);
     });
+    reservation.undoing(undone.catch(() => undefined));
     context.background.run('create not undone', () => undone);
     const gaveUp = hasCode(error, 'CANCELLED', 'DEADLINE_EXCEEDED');
     if (!gaveUp)

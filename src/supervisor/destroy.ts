@@ -39,6 +39,10 @@ async function wholeDestroy(context: Context, task: Task): Promise<Exit> {
         if (process !== init) context.router.release(task, process);
       }
       context.router.release(task, init);
+      if (reply.condemned && shim.state.kind !== 'gone') {
+        shim.retired = true;
+        context.registry.hold(ref, shim);
+      }
     } catch (error) {
       // Its shim was lost and cleaned up meanwhile, or an earlier try came this far.
       if (!hasCode(error, 'NOT_FOUND')) throw error;

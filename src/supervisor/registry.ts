@@ -1,4 +1,4 @@
-import { alreadyExists, notFound } from '../shared/errors/index.ts';
+import { alreadyExists, notFound, unavailable } from '../shared/errors/index.ts';
 import type { Namespace, ProcessRef, ShimId, TaskId, TaskRef } from '../shared/identifiers.ts';
 import type { Shim } from './shim.ts';
 import type { Task } from './task.ts';
@@ -7,26 +7,35 @@ import type { TaskProcess } from './task-process.ts';
 /** An id taken by a create under way. Nobody sees the task before `commit`; one of the two ends it. */
 export interface Reservation {
   commit(task: Task): void;
+  /** The create went wrong: until `undone` resolves, which never rejects, the id has nobody and cannot be had. */
+  undoing(undone: Promise<void>): void;
   /** Frees the id. Nothing after `commit`. */
   release(): void;
 }
 
-type Entry = { readonly kind: 'reserved' } | { readonly kind: 'task'; readonly task: Task };
+type Entry =
+  | { readonly kind: 'reserved'; undone: Promise<void> | undefined }
+  | { readonly kind: 'task'; readonly task: Task };
 
 /** The tasks and shims of the host, by namespace and id. */
 export class Registry {
   readonly #tasks = new Map<Namespace, Map<TaskId, Entry>>();
   readonly #shims = new Map<string, Shim>();
+  /** Ids of tasks that were ended without their shim, which may still act on them. */
+  readonly #held = new Map<string, Shim>();
 
   /** Throws ALREADY_EXISTS where the id has a task, ended ones included, or a create under way. */
   reserve(ref: TaskRef): Reservation {
     const tasks = this.#inNamespace(ref.namespace);
     if (tasks.has(ref.task)) throw alreadyExists(`task ${ref.task}: already exists`);
-    const entry: Entry = { kind: 'reserved' };
+    const entry: Entry & { kind: 'reserved' } = { kind: 'reserved', undone: undefined };
     tasks.set(ref.task, entry);
     return {
       commit: (task) => {
         if (tasks.get(ref.task) === entry) tasks.set(ref.task, { kind: 'task', task });
+      },
+      undoing: (undone) => {
+        entry.undone = undone;
       },
       release: () => {
         if (tasks.get(ref.task) === entry) this.#drop(ref);
@@ -41,6 +50,12 @@ export class Registry {
 
   isReserved(ref: TaskRef): boolean {
     return this.#tasks.get(ref.namespace)?.get(ref.task)?.kind === 'reserved';
+  }
+
+  /** Resolves when what is left of a create of this id that went wrong is undone; undefined where there is no such. */
+  undoing(ref: TaskRef): Promise<void> | undefined {
+    const entry = this.#tasks.get(ref.namespace)?.get(ref.task);
+    return entry?.kind === 'reserved' ? entry.undone : undefined;
   }
 
   findProcess(ref: ProcessRef): TaskProcess | undefined {
@@ -88,6 +103,26 @@ export class Registry {
   removeShim(shim: Shim): void {
     const key = `${shim.namespace}/${shim.id}`;
     if (this.#shims.get(key) === shim) this.#shims.delete(key);
+    for (const [id, holder] of this.#held) if (holder === shim) this.#held.delete(id);
+  }
+
+  /** The shim was not there when the task was ended: what waits in its socket would hit the next task of the id. */
+  hold({ namespace, task }: TaskRef, shim: Shim): void {
+    this.#held.set(`${namespace}/${task}`, shim);
+  }
+
+  letGo({ namespace, task }: TaskRef): void {
+    this.#held.delete(`${namespace}/${task}`);
+  }
+
+  /** Throws UNAVAILABLE where a shim that does not answer still has an earlier task of the id. */
+  assertNotHeld({ namespace, task }: TaskRef): void {
+    const shim = this.#held.get(`${namespace}/${task}`);
+    if (shim === undefined) return;
+    throw unavailable(
+      `an earlier task ${task} was deleted by force while its shim ${shim.id} did not answer, and that shim still runs: ` +
+        `use another id, or end the other tasks of the shim, which ends it`,
+    );
   }
 
   shims(): Shim[] {

@@ -32,6 +32,8 @@ export function takeReport(context: Context, report: Report): void {
       if (shim !== undefined) shim.overdue = report.late ? Math.max(1, shim.overdue) : 0;
       return;
     }
+    case 'task-forgotten':
+      return context.registry.letGo(report);
     case 'log':
       return writeLogReport(context.logger, report);
     default:

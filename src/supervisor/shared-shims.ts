@@ -93,7 +93,8 @@ export class SharedShims {
       this.forget(shim);
       return;
     }
-    if (this.#load(shim) > 0 || shim.state.kind !== 'live' || this.#idle.has(shim)) return;
+    const { kind } = shim.state;
+    if (this.#load(shim) > 0 || (kind !== 'live' && kind !== 'silent') || this.#idle.has(shim)) return;
     const grace = this.#takesMore(shim) ? this.#options.config.idleGrace : 0;
     const timer = setTimeout(() => {
       this.#idle.delete(shim);
@@ -155,7 +156,7 @@ export class SharedShims {
 
   #takesMore(shim: Shim): boolean {
     const placed = [...this.#groups.values()].some((group) => group.shims.has(shim));
-    return placed && shim.lifetimeTasks < this.#options.config.maxTasksPerShimLife;
+    return placed && !shim.retired && shim.lifetimeTasks < this.#options.config.maxTasksPerShimLife;
   }
 
   #claim(shim: Shim): Place {
@@ -229,7 +230,8 @@ export class SharedShims {
         bundle,
         tasks: [],
       });
-      if (reply.shim !== undefined) await slot.run({ kind: 'stop-shim', deadline: budget(), namespace, shim: id });
+      if (reply.shim !== undefined)
+        await slot.run({ kind: 'stop-shim', deadline: budget(), namespace, shim: id, bundle });
     } catch (error) {
       // Left for the next start of the daemon, which adopts it and finds it empty.
       logger.warn('half-started shim not removed', { namespace, shim: id, error: TaskError.from(error).message });
@@ -239,25 +241,21 @@ export class SharedShims {
   /** Ends an empty shim. One that got a task meanwhile, or will not end, stays. */
   async #stop(shim: Shim): Promise<void> {
     const { state } = shim;
-    if (this.#closed || this.#load(shim) > 0 || state.kind !== 'live') return;
+    if (this.#closed || this.#load(shim) > 0 || (state.kind !== 'live' && state.kind !== 'silent')) return;
     const { deadlines, logger, registry } = this.#options;
-    const { info } = state;
+    const { namespace, id, bundle } = shim;
     shim.set({ kind: 'stopping' });
     try {
       const deadline = deadlineIn(deadlines.shutdown + deadlines.cleanup);
-      await shim.slot.run({ kind: 'stop-shim', deadline, namespace: shim.namespace, shim: shim.id });
+      await shim.slot.run({ kind: 'stop-shim', deadline, namespace, shim: id, bundle });
       shim.set({ kind: 'gone', reason: 'it was stopped' });
       this.forget(shim);
       registry.removeShim(shim);
     } catch (error) {
-      logger.warn('empty shim not stopped', {
-        namespace: shim.namespace,
-        shim: shim.id,
-        error: TaskError.from(error).message,
-      });
+      logger.warn('empty shim not stopped', { namespace, shim: id, error: TaskError.from(error).message });
       // `stopping` ended meanwhile where the shim or its thread was lost; then others say what becomes of it.
       const now: ShimState = shim.state;
-      if (now.kind === 'stopping') shim.set({ kind: 'live', info });
+      if (now.kind === 'stopping') shim.set(state);
     }
   }
 }

@@ -54,6 +54,8 @@ export class Shim {
   lifetimeTasks = 0;
   /** Calls whose deadline passed since it last answered. */
   overdue = 0;
+  /** It gets no new tasks, and ends with its last one. */
+  retired = false;
   readonly #logger: Logger;
   readonly #usable = new Waiters<void>();
   #state: ShimState;

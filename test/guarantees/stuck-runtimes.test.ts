@@ -111,9 +111,11 @@ describe.skipIf(!haveRuntimes).each(shared)('a runc that hangs in a shared shim 
     runc.release('before', 'exec');
     await start;
     const request = { containerId: 'stuck', execId: 'inner' };
-    await waitFor(() => daemon.client.call(tasksDefinition.deleteProcess, request).catch(() => undefined), {
-      doing: 'the exec to be deleted',
-    });
+    const deleted = await waitFor(
+      () => daemon.client.call(tasksDefinition.deleteProcess, request).catch(() => undefined),
+      { doing: 'the exec to be deleted' },
+    );
+    expect(deleted).toMatchObject({ pid: 0 });
     await endTask(daemon, 'stuck');
     await neighbourIsWell();
   });
@@ -147,7 +149,8 @@ describe.skipIf(!haveRuntimes).each(shared)('a runc that hangs in a shared shim 
   test('in a pause is ended, and its task can be killed', async () => {
     await launch(daemon, 'stuck');
     runc.stall('before', 'pause', 'stuck');
-    await failureOf(daemon.client.call(tasksDefinition.pause, { containerId: 'stuck' }));
+    const pause = daemon.client.call(tasksDefinition.pause, { containerId: 'stuck' });
+    expect(await failureOf(pause)).toMatchObject({ message: expect.any(String) });
     await killed('pause');
     runc.release('before', 'pause');
     await waitFor(async () => (await getTask(daemon, 'stuck')).status === Status.RUNNING);

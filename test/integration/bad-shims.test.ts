@@ -11,6 +11,7 @@ import {
   endTask,
   launch,
   listTasks,
+  startTask,
   subscribe,
 } from '../helpers/tasks.ts';
 import { uniqueName } from '../helpers/test-run.ts';
@@ -86,5 +87,25 @@ describe('a runtime that', () => {
     const creations = events.messages.filter(({ topic }) => topic === '/tasks/create');
     events.cancel();
     expect(creations).toHaveLength(1);
+  });
+
+  test('never answers Create keeps its id until that is undone, and who creates it meanwhile waits', async () => {
+    const id = uniqueName('c');
+    await createContainer(daemon, id, { runtime: fixtureRuntime('hanging-create') });
+    const failure = await failureOf(createTask(daemon, id, { budget: 1000 }));
+    expect(failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await failureOf(daemon.client.call(tasksDefinition.get, { containerId: id }))).toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await deleteContainer(daemon, id);
+    await createContainer(daemon, id, { runtime: fixtureRuntime('plain') });
+    // Neither ALREADY_EXISTS, of a task that nobody can see, nor a second task beside the remains of the first.
+    const second = createTask(daemon, id, { budget: 30_000 });
+    const impatient = createTask(daemon, id, { budget: 500 });
+    expect(await failureOf(impatient)).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await second).toBeGreaterThan(0);
+    await startTask(daemon, id);
+    await endTask(daemon, id);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 });

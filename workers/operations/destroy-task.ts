@@ -7,10 +7,11 @@ import { readBootstrap } from '../shim/bootstrap-file.ts';
 import { readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
 import { endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims, killShim } from '../shim/end-shim.ts';
-import { forceDelete } from '../shim/force-delete.ts';
+import { type ForcedExit, forceDelete } from '../shim/force-delete.ts';
 import { killProcess, untilGone } from '../shim/host-process.ts';
 import { savedProcess } from '../shim/launch-shim.ts';
 import { unlinkDeadSocket } from '../shim/socket-file.ts';
+import { endStuckRuntimes } from '../shim/watchdog.ts';
 import { taskKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task } from '../task.ts';
 
@@ -23,13 +24,26 @@ function exitsOf(task: Task, at = timestampNow()): LostExit[] {
   return [...seen, ...madeUpExits(processes, at)];
 }
 
+/** Where the shim hangs on a runtime that it has started for the task, that is ended first. */
+async function freedAndDeleted(slot: WorkerSlot, task: Task): Promise<ForcedExit | undefined> {
+  const { shim, ref } = task;
+  try {
+    return await forceDelete(slot, shim, ref.task);
+  } catch (error) {
+    const { ended } = await endStuckRuntimes(slot, shim, { task: ref.task, olderThan: 0 });
+    if (ended === 0) throw error;
+    return forceDelete(slot, shim, ref.task);
+  }
+}
+
 /** A task whose shim is connected: the shim is asked to kill it, then made to go. */
 async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskReply> {
   const { shim, ref, bundle } = task;
   const own = shim.mode === 'per-task';
   let at = timestampNow();
+  let condemned = false;
   try {
-    const forced = await forceDelete(slot, shim, ref.task);
+    const forced = await freedAndDeleted(slot, task);
     const init = task.processes.get(undefined);
     if (forced?.exitedAt !== undefined && init !== undefined) {
       const exit = { pid: forced.pid, status: forced.status, exitedAt: forced.exitedAt };
@@ -45,13 +59,16 @@ async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskRe
     }
     at = await endRemains(slot, { ref, bundle, binary: shim.binary });
     if (own) await endShim(slot, shim);
-    // A shared shim that comes back forgets the task then; it must not keep it for ever.
-    else forceDelete(slot, shim, ref.task).catch(() => undefined);
+    else if (shim.state === 'live') {
+      // It is not killed for the sake of its other tasks: see the heartbeat for what becomes of it.
+      condemned = true;
+      shim.forgetting.add(ref.task);
+    }
   }
   const { directories, deadlines } = slot.settings;
   await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.remove(task);
-  return { exits: exitsOf(task, at) };
+  return { condemned, exits: exitsOf(task, at) };
 }
 
 /** A task whose shim was never reached: what its bundle says has to do. */
@@ -76,7 +93,7 @@ async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation)
   if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
   await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.silent.delete(taskKey(operation));
-  return { exits: madeUpExits(processes, at) };
+  return { condemned: record.mode === 'shared', exits: madeUpExits(processes, at) };
 }
 
 /**

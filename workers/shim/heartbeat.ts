@@ -1,6 +1,7 @@
 import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import type { WorkerSlot } from '../slot.ts';
+import { dropCondemned } from './condemned.ts';
 import { reconcileProcesses } from './lost-exits.ts';
 import type { Shim } from './shim.ts';
 import { endStuckRuntimes } from './watchdog.ts';
@@ -49,6 +50,7 @@ export class Heartbeat {
     if (shim.late === answers) this.#tell(shim, !answers);
     if (!answers) await endStuckRuntimes(this.#slot, shim);
     await reconcileProcesses(this.#slot, shim);
+    if (shim.forgetting.size > 0 && shim.state === 'live') await dropCondemned(this.#slot, shim, answers);
   }
 
   /** A shim that answered something else lately need not be asked. */

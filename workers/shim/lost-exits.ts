@@ -37,6 +37,13 @@ function fateOf({ host }: TaskProcess): Fate | undefined {
   return seesExitCodeOf(host.pid) ? { kind: 'zombie', status: exitStatusOf(found.exitCode) } : { kind: 'zombie' };
 }
 
+/** False where the process has ended for certain, whoever says so. */
+export function mayLive(process: TaskProcess): boolean {
+  if (process.pid <= 0 || process.exit !== undefined) return false;
+  const fate = fateOf(process);
+  return fate === undefined || fate.kind === 'alive';
+}
+
 /** Its end is still to come, as far as this thread knows. */
 function isWaitedFor(task: Task, process: TaskProcess): boolean {
   const { exit, pid, exec, start, deleted, deleting } = process;

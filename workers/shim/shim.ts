@@ -30,6 +30,11 @@ export class Shim {
   reconnects = 0;
   /** It did not answer its last heartbeat. */
   late = false;
+  /**
+   * Tasks that were ended without it, as it did not answer. It still has them, and requests about them may wait in its
+   * socket: their ids cannot be used before it has forgotten them or is gone.
+   */
+  readonly forgetting = new Set<TaskId>();
   #bootstrap: Bootstrap;
   #client: TaskClient;
 

@@ -99,9 +99,13 @@ export interface AdoptShimOperation extends Timed, ShimRef {
   readonly tasks: readonly TaskRef[];
 }
 
-/** Asks a shim without tasks to end, and removes what it leaves. Refused (FAILED_PRECONDITION) while it has a task. */
+/**
+ * Asks a shim without tasks to end, and removes what it leaves. Refused (FAILED_PRECONDITION) while it has a task. One that
+ * does not answer is killed, also where it never answered this slot.
+ */
 export interface StopShimOperation extends Timed, ShimRef {
   readonly kind: 'stop-shim';
+  readonly bundle: string;
 }
 
 /** Prepares the bundle, starts the shim where it is the task's own, and creates the task. All or nothing. */

@@ -48,6 +48,8 @@ export interface CreateTaskReply {
 }
 
 export interface DestroyTaskReply {
+  /** The shim did not answer and lives on, for the sake of other tasks: it must get no new ones. */
+  readonly condemned: boolean;
   readonly exits: readonly LostExit[];
 }
 

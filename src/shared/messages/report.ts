@@ -27,6 +27,11 @@ export interface ShimLateReport extends ShimRef {
   readonly late: boolean;
 }
 
+/** A shim has let go of a task that was ended without it: the id can be used again. */
+export interface TaskForgottenReport extends TaskRef {
+  readonly kind: 'task-forgotten';
+}
+
 /** A log line of the slot; main writes it. */
 export interface LogReport {
   readonly kind: 'log';
@@ -36,4 +41,4 @@ export interface LogReport {
 }
 
 /** One message from a slot to the supervisor that nobody asked for. */
-export type Report = ExitReport | ShimLostReport | TaskLostReport | ShimLateReport | LogReport;
+export type Report = ExitReport | ShimLostReport | TaskLostReport | ShimLateReport | TaskForgottenReport | LogReport;

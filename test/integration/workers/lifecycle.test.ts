@@ -9,6 +9,7 @@ import {
   parseTaskId,
   type TaskRef,
 } from '../../../src/shared/identifiers.ts';
+import { sharedShimBundle } from '../../../src/shared/layout.ts';
 import type { ShimChoice, Stdio } from '../../../src/shared/messages/index.ts';
 import { containerd } from '../../../src/shared/proto/gen/task.js';
 import { typeUrls } from '../../../src/shared/wire/any.ts';
@@ -79,7 +80,8 @@ describe.skipIf(!haveRuntimes).each(combinations)('$title: a worker thread', ({ 
   }
 
   async function stopShared(on: TestSlot = slot): Promise<void> {
-    if (placement === 'shared') await on.run({ kind: 'stop-shim', namespace, shim: shared });
+    const bundle = sharedShimBundle(host.directories, namespace, shared);
+    if (placement === 'shared') await on.run({ kind: 'stop-shim', namespace, shim: shared, bundle });
   }
 
   const exitsOf = (ref: TaskRef, on: TestSlot = slot) =>
