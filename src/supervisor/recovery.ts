@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parseTaskRecord, type TaskRecord } from '../shared/bundle-records.ts';
 import { TaskError } from '../shared/errors/index.ts';
@@ -75,13 +76,13 @@ class Recovery {
   async #bundle(namespace: Namespace, task: TaskId): Promise<void> {
     const ref: TaskRef = { namespace, task };
     const bundle = taskBundle(this.#context.directories, namespace, task);
-    const text = await readFile(path.join(bundle, bundleFiles.task), 'utf8').catch(() => undefined);
+    const text = readSmall(path.join(bundle, bundleFiles.task))?.toString('utf8');
     if (text === undefined) return this.#removeHalfMade(ref, bundle);
     const record = parseTaskRecord(text);
     if (record === undefined || record.namespace !== namespace || record.task !== task) {
       throw new Error(`${bundleFiles.task} is no record of this task`);
     }
-    const facts = await this.#factsOf(bundle);
+    const facts = this.#factsOf(bundle);
     this.#task(ref, bundle, record, facts);
   }
 
@@ -136,9 +137,9 @@ class Recovery {
     return shim;
   }
 
-  async #factsOf(bundle: string): Promise<SpecFacts> {
+  #factsOf(bundle: string): SpecFacts {
     try {
-      return specFacts(await readFile(path.join(bundle, bundleFiles.config)));
+      return specFacts(readFileSync(path.join(bundle, bundleFiles.config)));
     } catch {
       return unknownSpec;
     }
@@ -184,6 +185,15 @@ class Recovery {
     } catch (error) {
       this.#context.logger.error('not recovered', { ...ids, error: TaskError.from(error).message });
     }
+  }
+}
+
+/** Undefined where it cannot be read. Synchronous: nobody is served yet, and a file of a tmpfs is read in no time. */
+function readSmall(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,13 +8,14 @@ import type {
   AdoptShimReply,
   ProcessSnapshot,
 } from '../../src/shared/messages/index.ts';
+import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
 import { askState } from '../shim/ask-state.ts';
 import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
 import { appendProcess, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
 import { dialShim } from '../shim/connection.ts';
-import { dropBundle, endRemains } from '../shim/dead-task.ts';
+import { cleanUpsAtOnce, dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
 import { registerShim } from '../shim/launch-shim.ts';
 import { runsAlready } from '../shim/runs-already.ts';
@@ -159,8 +160,9 @@ async function adoptDead(
   const binary = (await readShimBinaryPath(bundle)) ?? tasks[0]?.binary;
   if (binary !== undefined) await endStrayShims(slot, binary, bundle);
   if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
-  const gone: AdoptedTask[] = [];
-  for (const found of tasks) gone.push(await removeGone(slot, { ...found, binary: found.binary ?? binary }));
+  const gone = await atOnce(cleanUpsAtOnce, tasks, (found) =>
+    removeGone(slot, { ...found, binary: found.binary ?? binary }),
+  );
   if (mode === 'shared' || tasks.length === 0) await dropShimBundle(slot, operation);
   return { tasks: gone };
 }

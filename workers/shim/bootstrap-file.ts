@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleFiles } from '../../src/shared/layout.ts';
 import { type Bootstrap, formatBootstrap, parseBootstrap } from './bootstrap.ts';
@@ -7,9 +7,10 @@ import { writeFileWhole } from './write-file.ts';
 /** What older versions of containerd and their shims leave instead of `bootstrap.json`. */
 const addressFile = 'address';
 
-async function readIfThere(file: string): Promise<Buffer | undefined> {
+/** Synchronous, as it is cheaper: see `readText` of the bundle. */
+function readIfThere(file: string): Buffer | undefined {
   try {
-    return await readFile(file);
+    return readFileSync(file);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -25,9 +26,9 @@ export async function writeBootstrap(bundle: string, bootstrap: Bootstrap): Prom
  * rewritten as `bootstrap.json`. Throws like `parseBootstrap` on a file with something else in it.
  */
 export async function readBootstrap(bundle: string): Promise<Bootstrap | undefined> {
-  const saved = await readIfThere(path.join(bundle, bundleFiles.bootstrap));
+  const saved = readIfThere(path.join(bundle, bundleFiles.bootstrap));
   if (saved !== undefined) return parseBootstrap(saved);
-  const address = await readIfThere(path.join(bundle, addressFile));
+  const address = readIfThere(path.join(bundle, addressFile));
   if (address === undefined) return undefined;
   const bootstrap = parseBootstrap(address);
   await writeBootstrap(bundle, bootstrap);
@@ -40,7 +41,7 @@ export async function writeShimBinaryPath(bundle: string, binary: string): Promi
 
 /** Absolute path of the binary that the bundle's shim was started from; undefined where it was not kept. */
 export async function readShimBinaryPath(bundle: string): Promise<string | undefined> {
-  const saved = await readIfThere(path.join(bundle, bundleFiles.shimBinaryPath));
+  const saved = readIfThere(path.join(bundle, bundleFiles.shimBinaryPath));
   const binary = saved?.toString('utf8').trim();
   return binary?.startsWith('/') ? binary : undefined;
 }

@@ -9,6 +9,9 @@ import { readBundleSpec, removeBundle } from './bundle.ts';
 import { removeEmptyCgroup } from './cgroups.ts';
 import { readSpecFacts } from './spec-facts.ts';
 
+/** Tasks of one dead shim that are cleaned up at the same time; each runs a process or two. */
+export const cleanUpsAtOnce = 4;
+
 export interface Remains {
   readonly ref: TaskRef;
   readonly bundle: string;

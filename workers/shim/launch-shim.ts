@@ -1,4 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
@@ -105,7 +106,7 @@ async function saveProcess(bundle: string, process: HostProcess): Promise<void> 
 /** The process of a bundle's shim, as it was recognized when it was started; undefined where that was not kept. */
 export async function savedProcess(bundle: string): Promise<HostProcess | undefined> {
   try {
-    const value: unknown = JSON.parse(await readFile(path.join(bundle, processFile), 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(path.join(bundle, processFile), 'utf8'));
     if (typeof value !== 'object' || value === null) return undefined;
     const { pid, startTime }: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value));
     return typeof pid === 'number' && typeof startTime === 'number' ? { pid, startTime } : undefined;

@@ -1,17 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
+import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task } from '../task.ts';
 import { removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
-import { dropBundle, endRemains } from './dead-task.ts';
+import { cleanUpsAtOnce, dropBundle, endRemains } from './dead-task.ts';
 import { killShim, lives } from './end-shim.ts';
 import type { Shim } from './shim.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
-
-/** Tasks of one lost shim that are cleaned up at the same time; each runs a process or two. */
-const cleanUpsAtOnce = 4;
 
 /** New connections to a shim that keeps breaking them, before it is given up. */
 const maxReconnects = 3;
@@ -84,12 +82,7 @@ export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Pr
   if (!(await killShim(slot, shim))) slot.logger.error('lost shim lives on', { ...shim.ref, pid: shim.process?.pid });
   const { cleanup } = slot.settings.deadlines;
   await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
-  const queue = tasks.values();
-  await Promise.all(
-    Array.from({ length: cleanUpsAtOnce }, async () => {
-      for (const task of queue) await loseTask(slot, shim, task);
-    }),
-  );
+  await atOnce(cleanUpsAtOnce, tasks, (task) => loseTask(slot, shim, task));
   if (shim.mode === 'shared') {
     await removeBundle(shim.bundle, slot.settings.directories, deadlineIn(cleanup)).catch((error: unknown) => {
       slot.logger.error('bundle not removed', { ...shim.ref, reason: TaskError.from(error).message });
