@@ -92,7 +92,8 @@ describe('a runtime that', () => {
   test('never answers Create keeps its id until that is undone, and who creates it meanwhile waits', async () => {
     const id = uniqueName('c');
     await createContainer(daemon, id, { runtime: fixtureRuntime('hanging-create') });
-    const failure = await failureOf(createTask(daemon, id, { budget: 1000 }));
+    // Long enough for Create to reach the shim on a busy machine.
+    const failure = await failureOf(createTask(daemon, id, { budget: 7000 }));
     expect(failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     expect(await failureOf(daemon.client.call(tasksDefinition.get, { containerId: id }))).toMatchObject({
       code: 'NOT_FOUND',
