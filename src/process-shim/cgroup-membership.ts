@@ -3,52 +3,24 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deadlineExceeded, isErrnoException } from '../shared/errors/index.ts';
 import { deadlineIn, remaining } from '../shared/util/deadline.ts';
+import { CgroupLimits, removeCgroup } from './cgroup-limits.ts';
 import type { Membership, RecordedMembership } from './membership.ts';
+import { type CgroupDirectory, ownCgroupOfController, ownCgroupOfUnified, takesProcesses } from './own-cgroups.ts';
+import type { ResourceLimits } from './resource-limits.ts';
 
-/** A directory of the host's cgroup file system under which the shim may make cgroups that can be frozen. */
-export interface CgroupRoot {
-  readonly directory: string;
-  readonly version: 1 | 2;
-}
-
-const mount = '/sys/fs/cgroup';
 const freezeBudget = 2_000;
 const removeBudget = 1_000;
 const pollEvery = 5;
 
 /** The shim's own cgroup of the freezer (version 1) or of the unified hierarchy, where the shim may make children in it. */
-export function findCgroupRoot(): CgroupRoot | undefined {
-  let lines: string[];
-  try {
-    lines = readFileSync('/proc/self/cgroup', 'utf8').split('\n');
-  } catch {
-    return undefined;
-  }
-  const own = (isOurs: (controllers: string) => boolean): string | undefined =>
-    lines.flatMap((line) => {
-      const [, controllers = '', at] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-      return at !== undefined && isOurs(controllers) ? [at] : [];
-    })[0];
-  const freezer = own((controllers) => controllers.split(',').includes('freezer'));
-  const unified = own((controllers) => controllers === '');
-  const candidates: CgroupRoot[] = [
-    ...(freezer === undefined ? [] : rootsOf(path.join(mount, 'freezer'), freezer, 1 as const)),
-    ...(unified === undefined ? [] : rootsOf(mount, unified, 2 as const)),
-  ];
-  return candidates.find(isUsable);
+export function findCgroupRoot(): CgroupDirectory | undefined {
+  return [...ownCgroupOfController('freezer'), ...ownCgroupOfUnified()].find(isUsable);
 }
 
-/** In a cgroup namespace the path that the kernel names may not be below the mount; the mount itself is ours then. */
-function rootsOf(hierarchy: string, own: string, version: 1 | 2): CgroupRoot[] {
-  return [
-    { directory: path.join(hierarchy, own), version },
-    { directory: hierarchy, version },
-  ];
-}
-
-function isUsable({ directory, version }: CgroupRoot): boolean {
+function isUsable(candidate: CgroupDirectory): boolean {
+  const { directory, version } = candidate;
+  if (!takesProcesses(candidate)) return false;
   try {
-    accessSync(path.join(directory, 'cgroup.procs'), constants.W_OK);
     if (version === 2) accessSync(path.join(directory, 'cgroup.controllers'), constants.R_OK);
     const trial = path.join(directory, `shimd-process-trial-${process.pid}`);
     mkdirSync(trial);
@@ -66,17 +38,29 @@ function isUsable({ directory, version }: CgroupRoot): boolean {
   }
 }
 
+type RecordedCgroup = RecordedMembership & { readonly kind: 'cgroup' };
+
 /** Members by cgroup: the kernel keeps the list, nothing can leave it by itself, and the freezer stops all at once. */
 export class CgroupMembership implements Membership {
   readonly environment: readonly string[] = [];
-  readonly recorded: RecordedMembership & { readonly kind: 'cgroup' };
+  readonly limits: CgroupLimits;
+  readonly #directory: string;
+  readonly #version: 1 | 2;
 
-  constructor(recorded: RecordedMembership & { readonly kind: 'cgroup' }) {
-    this.recorded = recorded;
+  constructor({ directory, version, limits }: RecordedCgroup) {
+    this.#directory = directory;
+    this.#version = version;
+    this.limits = new CgroupLimits(directory, version, limits);
+  }
+
+  get recorded(): RecordedCgroup {
+    const limits = this.limits.own;
+    const recorded = { kind: 'cgroup', directory: this.#directory, version: this.#version } as const;
+    return Object.keys(limits).length === 0 ? recorded : { ...recorded, limits };
   }
 
   /** Makes the cgroup. Throws a system error. */
-  static create(root: CgroupRoot, name: string): CgroupMembership {
+  static create(root: CgroupDirectory, name: string): CgroupMembership {
     const directory = path.join(root.directory, `shimd-process-${name}`);
     mkdirSync(directory);
     return new CgroupMembership({ kind: 'cgroup', directory, version: root.version });
@@ -84,6 +68,11 @@ export class CgroupMembership implements Membership {
 
   add(pid: number): void {
     writeFileSync(this.#file('cgroup.procs'), String(pid));
+    this.limits.add(pid);
+  }
+
+  update(limits: ResourceLimits, announce: () => void): Promise<void> {
+    return this.limits.apply(limits, { members: () => this.pids(), announce });
   }
 
   pids(): Promise<readonly number[]> {
@@ -106,21 +95,20 @@ export class CgroupMembership implements Membership {
 
   async remove(): Promise<void> {
     const deadline = deadlineIn(removeBudget);
-    for (;;) {
-      try {
-        rmdirSync(this.recorded.directory);
-        return;
-      } catch (error) {
-        if (isErrnoException(error) && error.code === 'ENOENT') return;
-        // EBUSY while the last member is still on its way out.
-        if (remaining(deadline) === 0) throw error;
+    // That which tracks the members last: as long as it is there, the rest is found again.
+    for (const directory of [...Object.values(this.limits.own), this.#directory]) {
+      // Busy while the last member is still on its way out.
+      while (!removeCgroup(directory)) {
+        if (remaining(deadline) === 0) {
+          throw deadlineExceeded(`the cgroup ${directory} is still busy after ${removeBudget} ms: deadline exceeded`);
+        }
+        await delay(pollEvery);
       }
-      await delay(pollEvery);
     }
   }
 
   async #set(frozen: boolean): Promise<void> {
-    const first = this.recorded.version === 1;
+    const first = this.#version === 1;
     const wanted = first ? (frozen ? 'FROZEN' : 'THAWED') : frozen ? '1' : '0';
     const deadline = deadlineIn(freezeBudget);
     writeFileSync(this.#file(first ? 'freezer.state' : 'cgroup.freeze'), wanted);
@@ -128,7 +116,7 @@ export class CgroupMembership implements Membership {
       if (remaining(deadline) === 0) {
         if (frozen) writeFileSync(this.#file(first ? 'freezer.state' : 'cgroup.freeze'), first ? 'THAWED' : '0');
         throw deadlineExceeded(
-          `the cgroup ${this.recorded.directory} did not become ${frozen ? 'frozen' : 'thawed'} within ${freezeBudget} ms: deadline exceeded`,
+          `the cgroup ${this.#directory} did not become ${frozen ? 'frozen' : 'thawed'} within ${freezeBudget} ms: deadline exceeded`,
         );
       }
       await delay(pollEvery);
@@ -136,11 +124,11 @@ export class CgroupMembership implements Membership {
   }
 
   #is(wanted: string): boolean {
-    if (this.recorded.version === 1) return readFileSync(this.#file('freezer.state'), 'latin1').trim() === wanted;
+    if (this.#version === 1) return readFileSync(this.#file('freezer.state'), 'latin1').trim() === wanted;
     return readFileSync(this.#file('cgroup.events'), 'latin1').includes(`frozen ${wanted}`);
   }
 
   #file(name: string): string {
-    return path.join(this.recorded.directory, name);
+    return path.join(this.#directory, name);
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { deadlineExceeded } from '../shared/errors/index.ts';
+import { deadlineExceeded, unimplemented } from '../shared/errors/index.ts';
 import { deadlineIn, remaining } from '../shared/util/deadline.ts';
 import type { Membership, RecordedMembership } from './membership.ts';
 import { allPids, processStat, readProc } from './process-table.ts';
@@ -26,6 +26,7 @@ let questions: Question[] = [];
  */
 export class MarkerMembership implements Membership {
   readonly environment: readonly string[];
+  readonly limits = undefined;
   readonly recorded: RecordedMembership & { readonly kind: 'marker' };
   /** Start times by pid of the processes that the shim itself started: a pid alone may be somebody else's by now. */
   readonly #roots: Map<number, number>;
@@ -71,6 +72,15 @@ export class MarkerMembership implements Membership {
 
   async thaw(): Promise<void> {
     for (const pid of await this.pids()) signalMember(pid, signals.SIGCONT);
+  }
+
+  update(): Promise<never> {
+    return Promise.reject(
+      unimplemented(
+        'resources are limited by cgroups, and this shim may make none: run it as root, or in a cgroup that is delegated to ' +
+          'its user: not implemented',
+      ),
+    );
   }
 
   remove(): Promise<void> {

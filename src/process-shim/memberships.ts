@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../shared/log/logger.ts';
-import { CgroupMembership, type CgroupRoot, findCgroupRoot } from './cgroup-membership.ts';
+import { CgroupMembership, findCgroupRoot } from './cgroup-membership.ts';
 import { MarkerMembership } from './marker-membership.ts';
 import type { Membership } from './membership.ts';
+import type { CgroupDirectory } from './own-cgroups.ts';
 
 /** Makes memberships of the best kind that the host allows this user. */
 export class Memberships {
   readonly #logger: Logger;
-  #root: CgroupRoot | undefined;
+  #root: CgroupDirectory | undefined;
   #looked = false;
 
   constructor(logger: Logger) {

@@ -160,15 +160,18 @@ export class TaskService {
     throw unimplemented(`${runtimeName} cannot checkpoint processes: not implemented`);
   }
 
-  update({ id }: Request<'UpdateTaskRequest'>): never {
-    this.#task(id);
-    throw unimplemented(`${runtimeName} limits no resources, so there are none to update: not implemented`);
+  async update({ id, resources }: Request<'UpdateTaskRequest'>) {
+    const task = this.#task(id);
+    if (!resources?.value?.length) throw invalidArgument(`update ${id}: no resources are given: invalid argument`);
+    const { parseLimits } = await import('./resource-limits.ts');
+    await task.update(parseLimits(Buffer.from(resources.value).toString()));
+    return {};
   }
 
   async stats({ id }: Request<'StatsRequest'>) {
     const task = this.#task(id);
     const { statsOf } = await import('./stats.ts');
-    return { stats: wireAny(statsOf(await task.pids())) };
+    return { stats: wireAny(statsOf(await task.pids(), task.limits)) };
   }
 
   closeIo({ id, execId, stdin }: Request<'CloseIORequest'>) {

@@ -37,10 +37,19 @@ function isRecord(value: unknown): value is TaskRecord {
   if (!isObject(membership)) return false;
   const known =
     membership['kind'] === 'cgroup'
-      ? typeof membership['directory'] === 'string' && /\/shimd-process-[0-9a-f]+$/.test(membership['directory'])
+      ? isCgroup(membership['directory']) && areCgroups(membership['limits'])
       : membership['kind'] === 'marker' && typeof membership['marker'] === 'string' && membership['marker'] !== '';
   const exit = value['exit'];
   return known && (exit === undefined || (isObject(exit) && typeof exit['status'] === 'number'));
+}
+
+/** A record in a bundle is no reason to remove any other directory. */
+function isCgroup(value: unknown): boolean {
+  return typeof value === 'string' && path.isAbsolute(value) && /\/shimd-process-[0-9a-f]+$/.test(value);
+}
+
+function areCgroups(value: unknown): boolean {
+  return value === undefined || (isObject(value) && Object.values(value).every(isCgroup));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

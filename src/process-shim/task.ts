@@ -2,11 +2,13 @@ import { rmSync } from 'node:fs';
 import { alreadyExists, failedPrecondition, notFound, TaskError } from '../shared/errors/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
+import type { CgroupLimits } from './cgroup-limits.ts';
 import type { ProcessExit } from './exit-latch.ts';
 import { HostProcess } from './host-process.ts';
 import { killMembers } from './kill-members.ts';
 import type { Membership } from './membership.ts';
 import { processStat } from './process-table.ts';
+import type { ResourceLimits } from './resource-limits.ts';
 import { assertSignal, signalMember, signals } from './signals.ts';
 import { type ProcessSpec, parseExecSpec } from './spec.ts';
 import type { Stdio } from './stdio.ts';
@@ -163,6 +165,20 @@ export class Task {
     if (!this.#paused) throw new TaskError('UNKNOWN', 'cannot resume a running process');
     await this.#thaw();
     this.#events.resumed(this.id);
+  }
+
+  /** Limits what all processes of the task together may use. */
+  async update(limits: ResourceLimits): Promise<void> {
+    if (this.#ending || this.init.state === 'stopped')
+      throw new TaskError('UNKNOWN', 'cannot update a stopped container');
+    await this.#membership.update(limits, () => {
+      if (this.#record !== undefined) this.#writeRecord({ ...this.#record, membership: this.#membership.recorded });
+    });
+  }
+
+  /** The cgroups that limit it; undefined where there can be none. */
+  get limits(): CgroupLimits | undefined {
+    return this.#membership.limits;
   }
 
   /** Forgets an exec that has ended or never started. */

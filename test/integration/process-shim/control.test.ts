@@ -243,7 +243,6 @@ describe.each(users)('control of tasks in a shim of user %s (undefined: the one 
       message: 'id e: already exists',
     });
     expect(await shim.delete('t', 'e')).toMatchObject({ exitStatus: 0, pid: 0 });
-    await expect(shim.update('t')).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
     await expect(shim.checkpoint('t')).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
     await shim.kill('t', SIGKILL);
     await shim.wait('t');

@@ -240,7 +240,13 @@ export class Shim {
   pause = (id: string) => this.call('Pause', api.PauseRequest, google.protobuf.Empty, { id });
   resume = (id: string) => this.call('Resume', api.ResumeRequest, google.protobuf.Empty, { id });
   stats = (id: string) => this.call('Stats', api.StatsRequest, api.StatsResponse, { id });
-  update = (id: string) => this.call('Update', api.UpdateTaskRequest, google.protobuf.Empty, { id });
+  update(id: string, resources?: object) {
+    const value = Buffer.from(JSON.stringify(resources ?? {}));
+    const any = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources', value };
+    const request = { id, ...(resources === undefined ? {} : { resources: any }) };
+    return this.call('Update', api.UpdateTaskRequest, google.protobuf.Empty, request);
+  }
+
   checkpoint = (id: string) => this.call('Checkpoint', api.CheckpointTaskRequest, google.protobuf.Empty, { id });
   connect = (id: string) => this.call('Connect', api.ConnectRequest, api.ConnectResponse, { id });
   shutdown = () => this.call('Shutdown', api.ShutdownRequest, google.protobuf.Empty, { id: 'shim' });

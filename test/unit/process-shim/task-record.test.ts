@@ -28,6 +28,7 @@ it.each([
   '{"pid":1,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
   '{"pid":5,"startTime":1,"membership":{"kind":"marker","marker":""}}',
   '{"pid":5,"startTime":1,"membership":{"kind":"cgroup","directory":"/sys/fs/cgroup/freezer"}}',
+  '{"pid":5,"startTime":1,"membership":{"kind":"cgroup","directory":"/c/shimd-process-1","limits":{"cpu":"/sys/fs/cgroup/cpu"}}}',
   '{"pid":5,"startTime":1}',
 ])('takes %s for no record: what it names would be killed', (text) => {
   writeFileSync(path.join(bundle, 'process-shim.json'), text);
