@@ -14,6 +14,7 @@ import { killProcess } from './operations/kill.ts';
 import { pauseTask } from './operations/pause.ts';
 import { listPids } from './operations/pids.ts';
 import { probeBinary } from './operations/probe-binary.ts';
+import { removeWork } from './operations/remove-work.ts';
 import { resizeTerminal } from './operations/resize.ts';
 import { resumeTask } from './operations/resume.ts';
 import { readRuntimeInfo } from './operations/runtime-info.ts';
@@ -64,6 +65,8 @@ async function perform(operation: Operation): Promise<ReplyByKind[OperationKind]
       return deleteProcess(slot, operation);
     case 'destroy-task':
       return destroyTask(slot, operation);
+    case 'remove-work':
+      return removeWork(slot, operation);
     case 'state':
       return readState(slot, operation);
     case 'pids':

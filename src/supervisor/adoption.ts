@@ -112,6 +112,7 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
     return taskGone(context, task, adopted.exits);
   }
   if (adopted.kind !== 'live') return;
+  if (task.runtime === '') task.runtime = adopted.runtime;
   for (const snapshot of adopted.processes) {
     const { exec, stdio } = snapshot;
     const process = exec === undefined ? task.init : findExec(context, task, exec, stdio);

@@ -6,6 +6,7 @@ import type { CreateTaskReply } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 import { answerGrace, deadlineOf } from './ask.ts';
 import type { Context } from './context.ts';
+import { isLostToReboot } from './lost-to-reboot.ts';
 import type { CallOptions, CreateRequest } from './options.ts';
 import type { Placed } from './placement.ts';
 import type { Reservation } from './registry.ts';
@@ -35,6 +36,8 @@ export async function createTask(
   const deadline = deadlineOf(context.deadlines.call, call);
   await earlierUndone(context, ref, { deadline, signal: call.signal });
   context.registry.assertNotHeld(ref);
+  const lost = context.registry.findTask(ref);
+  if (lost !== undefined && isLostToReboot(lost)) context.registry.remove(lost);
   const reservation = context.registry.reserve(ref);
   let placed: Placed;
   try {

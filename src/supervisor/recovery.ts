@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parseTaskRecord, type TaskRecord } from '../shared/bundle-records.ts';
 import { TaskError } from '../shared/errors/index.ts';
@@ -15,8 +14,12 @@ import {
 } from '../shared/identifiers.ts';
 import { bundleFiles, sharedShimBundle, sharedShimsDirectory, taskBundle } from '../shared/layout.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
+import { unreachable } from '../shared/util/unreachable.ts';
 import { adoptAll } from './adoption.ts';
 import type { Context } from './context.ts';
+import { directoriesIn } from './directories.ts';
+import { rememberLost } from './lost-to-reboot.ts';
+import { kindOfOddBundle } from './odd-bundle.ts';
 import { Shim } from './shim.ts';
 import { type SpecFacts, specFacts, unknownSpec } from './spec-facts.ts';
 import { Task } from './task.ts';
@@ -52,6 +55,7 @@ class Recovery {
           .map((name) => this.#guard({ namespace: name }, () => this.#scan(parseNamespace(name)))),
       );
       await adoptAll(this.#context, registry.shims());
+      await this.#guard({}, () => rememberLost(this.#context, this.#chooseSlot));
       this.#rememberEnded();
       logger.info('tasks recovered', { shims: registry.shims().length, tasks: [...registry.tasks()].length });
     } finally {
@@ -77,11 +81,12 @@ class Recovery {
     const ref: TaskRef = { namespace, task };
     const bundle = taskBundle(this.#context.directories, namespace, task);
     const text = readSmall(path.join(bundle, bundleFiles.task))?.toString('utf8');
-    if (text === undefined) return this.#removeHalfMade(ref, bundle);
-    const record = parseTaskRecord(text);
-    if (record === undefined || record.namespace !== namespace || record.task !== task) {
-      throw new Error(`${bundleFiles.task} is no record of this task`);
-    }
+    const found = text === undefined ? undefined : parseTaskRecord(text);
+    const record =
+      found?.namespace === namespace && found.task === task ? found : await this.#withoutRecord(ref, bundle);
+    if (record === undefined) return;
+    if (record === 'bad')
+      throw new Error(`${bundleFiles.task} is no record of this task, and no shim was started here`);
     const facts = this.#factsOf(bundle);
     this.#task(ref, bundle, record, facts);
   }
@@ -145,6 +150,24 @@ class Recovery {
     }
   }
 
+  /** A bundle of an older version has no record: what it would say. Undefined where the bundle was dealt with. */
+  async #withoutRecord(ref: TaskRef, bundle: string): Promise<TaskRecord | 'bad' | undefined> {
+    const kind = await kindOfOddBundle(bundle);
+    switch (kind) {
+      case 'older':
+        return { ...ref, shim: parseShimId(ref.task), mode: 'per-task', binary: '', runtime: '', stdio: noStdio };
+      case 'half-made':
+        await this.#removeHalfMade(ref, bundle);
+        return undefined;
+      case 'foreign':
+        if (readSmall(path.join(bundle, bundleFiles.task)) !== undefined) return 'bad';
+        this.#context.logger.warn('foreign directory left alone', { ...ref, directory: bundle });
+        return undefined;
+      default:
+        return unreachable(kind);
+    }
+  }
+
   /** A create was cut off before it wrote down what it makes: the worker ends and removes what there is. */
   async #removeHalfMade(ref: TaskRef, bundle: string): Promise<void> {
     const { deadlines, logger } = this.#context;
@@ -195,10 +218,4 @@ function readSmall(file: string): Buffer | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Names of the directories in one; none where it is not there. */
-async function directoriesIn(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }

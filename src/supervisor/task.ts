@@ -7,8 +7,8 @@ import type { TaskProcess } from './task-process.ts';
 /** One task: its init, its execs, and the shim that has it. */
 export class Task {
   readonly ref: TaskRef;
-  /** As the client wrote it. */
-  readonly runtime: string;
+  /** As the client wrote it; of a bundle of an older version the shim's binary, once that is known. */
+  runtime: string;
   readonly bundle: string;
   readonly facts: SpecFacts;
   readonly init: TaskProcess;

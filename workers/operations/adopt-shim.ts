@@ -18,6 +18,7 @@ import { dialShim } from '../shim/connection.ts';
 import { cleanUpsAtOnce, dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
 import { registerShim } from '../shim/launch-shim.ts';
+import { completeBundle } from '../shim/older-bundle.ts';
 import { runsAlready } from '../shim/runs-already.ts';
 import type { Shim } from '../shim/shim.ts';
 import { snapshotOf } from '../shim/snapshot.ts';
@@ -32,6 +33,8 @@ interface Found {
   readonly binary: string | undefined;
   readonly runtime: string;
   readonly processes: readonly ProcessRecord[];
+  /** The bundle was made by an older version, or another program, that wrote no record. */
+  readonly older: boolean;
 }
 
 async function readFound(slot: WorkerSlot, ref: TaskRef): Promise<Found> {
@@ -42,6 +45,7 @@ async function readFound(slot: WorkerSlot, ref: TaskRef): Promise<Found> {
     bundle,
     binary: record?.binary || (await readShimBinaryPath(bundle)),
     runtime: record?.runtime ?? '',
+    older: record === undefined,
     // Init comes first; it is in the record of the task before it has a pid.
     processes: withInit(await readProcesses(bundle), record?.stdio),
   };
@@ -107,6 +111,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   }
   const [first] = states;
   if (first?.status !== 'fulfilled') return removeGone(slot, found);
+  if (found.older) return adoptOlder(slot, shim, found, deadline);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
   const started = init.status === 'created' && (await runsAlready(found.bundle, init.pid));
@@ -127,6 +132,28 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
     else if (snapshot.exec === undefined || snapshot.status !== 'created') slot.exits.watch(task, process);
   }
   return { kind: 'live', ...found.ref, runtime: found.runtime, processes };
+}
+
+/** Only its init is known: a shim does not list execs. From here on its bundle is one like all others. */
+async function adoptOlder(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
+  const { namespace, task } = found.ref;
+  const { client } = shim;
+  const state = await client.call((api) => api.state, { id: task }, { deadline });
+  const { stdin, stdout, stderr, terminal } = state;
+  const stdio = { stdin, stdout, stderr, terminal };
+  const { binary } = shim;
+  await completeBundle(found.bundle, {
+    namespace,
+    task,
+    shim: shim.ref.shim,
+    mode: 'per-task',
+    binary,
+    runtime: binary,
+    stdio,
+  });
+  slot.logger.info('bundle of an older version taken over', { ...found.ref, binary });
+  const processes = [{ pid: 0, stdio }];
+  return adoptTask(slot, shim, { ...found, binary, runtime: binary, processes, older: false }, deadline);
 }
 
 async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation): Promise<void> {
@@ -178,8 +205,8 @@ async function connect(
   if (known?.state === 'live') return known;
   const connection = await dialShim(bootstrap, deadline);
   try {
-    const binary = (await readShimBinaryPath(bundle)) ?? '';
-    const start = { shim, binary };
+    const binary = await readShimBinaryPath(bundle);
+    const start = { shim, binary: binary ?? '' };
     return await registerShim(slot, { namespace, start, mode, bundle, bootstrap, connection, deadline });
   } catch (error) {
     connection.close();

@@ -83,8 +83,9 @@ export async function prepareTaskBundle(
     await writeFileWhole(path.join(bundle, bundleFiles.task), formatTaskRecord(record), 0o600);
     return bundle;
   } catch (error) {
-    await rm(bundle, { recursive: true, force: true });
+    // The bundle last: a work directory without one is taken for that of a task which a reboot ended.
     await rm(work, { recursive: true, force: true });
+    await rm(bundle, { recursive: true, force: true });
     throw error;
   }
 }
@@ -149,6 +150,14 @@ async function removeTree(directory: string, deadline: number): Promise<void> {
   await rm(hidden, { recursive: true, force: true });
 }
 
+/** Throws FAILED_PRECONDITION where something is mounted in it. */
+export async function removeWorkDirectory(work: string, deadline: number): Promise<void> {
+  if ((await mountsBelow(work)).length > 0) {
+    throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
+  }
+  await removeTree(work, deadline);
+}
+
 /**
  * Removes a bundle and its work directory, after unmounting what is mounted in it. Nothing is touched where something
  * stays mounted: throws FAILED_PRECONDITION then, and can be called again.
@@ -158,10 +167,7 @@ export async function removeBundle(bundle: string, directories: Directories, dea
   const work = await readlink(path.join(bundle, bundleFiles.work)).catch(() => undefined);
   // The link is only followed to where this daemon would have made the directory; the bundle, which has the link, goes last.
   if (work !== undefined && path.resolve(work).startsWith(`${path.resolve(directories.root)}${path.sep}`)) {
-    if ((await mountsBelow(work)).length > 0) {
-      throw failedPrecondition(`something is mounted below ${work}: unmount it, then delete again`);
-    }
-    await removeTree(work, deadline);
+    await removeWorkDirectory(work, deadline);
   }
   await removeTree(bundle, deadline);
 }

@@ -16,6 +16,7 @@ import { encodeAny } from './encode-any.ts';
 import { endStrayShims } from './end-shim.ts';
 import { type HostProcess, identifyProcess, processesOf, worksIn } from './host-process.ts';
 import { watchConnection } from './lost-shim.ts';
+import { binaryOf } from './older-bundle.ts';
 import { Shim } from './shim.ts';
 import { writeFileWhole } from './write-file.ts';
 
@@ -99,8 +100,11 @@ async function dialNewShim(bootstrap: Bootstrap, deadline: number): Promise<Shim
   }
 }
 
+let boot: string | undefined;
+const bootId = (): string => (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+
 async function saveProcess(bundle: string, process: HostProcess): Promise<void> {
-  await writeFileWhole(path.join(bundle, processFile), JSON.stringify(process), 0o600);
+  await writeFileWhole(path.join(bundle, processFile), JSON.stringify({ ...process, boot: bootId() }), 0o600);
 }
 
 /** The process of a bundle's shim, as it was recognized when it was started; undefined where that was not kept. */
@@ -108,7 +112,9 @@ export async function savedProcess(bundle: string): Promise<HostProcess | undefi
   try {
     const value: unknown = JSON.parse(readFileSync(path.join(bundle, processFile), 'utf8'));
     if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, startTime }: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value));
+    const { pid, startTime, boot }: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value));
+    // Start times count from the boot: after another one the same pair can be any process.
+    if (boot !== undefined && boot !== bootId()) return undefined;
     return typeof pid === 'number' && typeof startTime === 'number' ? { pid, startTime } : undefined;
   } catch {
     return undefined;
@@ -132,12 +138,12 @@ export async function registerShim(
   const { namespace, start, mode, bundle, bootstrap, connection, deadline } = options;
   const ref = { namespace, shim: start.shim };
   const known = await savedProcess(bundle);
-  const { binary } = start;
-  const shim = new Shim({ ref, mode, binary, bundle, bootstrap, connection, process: known });
+  const shim = new Shim({ ref, mode, binary: start.binary, bundle, bootstrap, connection, process: known });
   if (known === undefined) {
     shim.process = await askProcess(shim, earlier(deadlineIn(slot.settings.deadlines.state), deadline));
     if (shim.process !== undefined) await saveProcess(bundle, shim.process);
   }
+  if (shim.binary === '' && shim.process !== undefined) shim.binary = (await binaryOf(shim.process.pid)) ?? '';
   slot.shims.set(shimKey(ref), shim);
   watchConnection(slot, shim);
   return shim;

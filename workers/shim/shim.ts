@@ -18,7 +18,8 @@ export type ShimState = 'live' | 'stopping' | 'lost';
 export class Shim {
   readonly ref: ShimRef;
   readonly mode: PlacementMode;
-  readonly binary: string;
+  /** Absolute path; empty where a bundle of an older version does not tell it and its process neither. */
+  binary: string;
   readonly bundle: string;
   /** Undefined where it is not known, or was started for another bundle: then it is not this one's to kill. */
   process: HostProcess | undefined;

@@ -152,6 +152,11 @@ export interface DestroyTaskOperation extends Timed, TaskRef {
   readonly kind: 'destroy-task';
 }
 
+/** Removes the work directory of a task that has no bundle any more, unless something is mounted in it. */
+export interface RemoveWorkOperation extends Timed, TaskRef {
+  readonly kind: 'remove-work';
+}
+
 export interface StateOperation extends Timed, ProcessRef {
   readonly kind: 'state';
 }
@@ -209,6 +214,7 @@ export type Operation =
   | KillOperation
   | DeleteOperation
   | DestroyTaskOperation
+  | RemoveWorkOperation
   | StateOperation
   | PidsOperation
   | PauseOperation

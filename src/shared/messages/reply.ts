@@ -67,6 +67,7 @@ export interface ReplyByKind {
   kill: { readonly sent: true };
   delete: Exit;
   'destroy-task': DestroyTaskReply;
+  'remove-work': { readonly removed: true };
   state: ProcessSnapshot;
   pids: { readonly processes: readonly ProcessInfo[] };
   pause: { readonly paused: true };
