@@ -1,7 +1,7 @@
-// Generates the static protobuf code in src/shared/proto/gen from the .proto files beside it.
+// Generates the static protobuf code in src/shared/proto/gen, and the descriptors for reflection, from the .proto files beside it.
 // One bundle a consumer, so that a worker thread does not load the gRPC services' messages.
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,8 +36,12 @@ export const bundles = {
     'grpc/health/v1.proto',
   ],
   admin: ['shimd/v1/admin.proto'],
+  reflection: ['grpc/reflection/v1.proto'],
   metrics: ['io/containerd/cgroups/v1.proto', 'io/containerd/cgroups/v2.proto'],
 };
+
+/** What a client that asks the server for its types can be told: the services, and what goes through them in an Any. */
+const described = ['services', 'admin', 'reflection', 'events', 'metrics', 'task'];
 
 async function newest(dir, skip) {
   let at = 0;
@@ -70,6 +74,14 @@ export async function generateProto() {
       written.push(name);
     }),
   );
+  const descriptors = path.join(outDir, 'descriptors.json');
+  const done = await stat(descriptors).catch(() => undefined);
+  if (!done || done.mtimeMs <= source) {
+    const { describeFiles } = await import('./lib/descriptors.mjs');
+    const files = [...new Set(described.flatMap((name) => bundles[name]))];
+    await writeFile(descriptors, JSON.stringify(await describeFiles(protoDir, files)));
+    written.push('descriptors');
+  }
   return written;
 }
 

@@ -15,6 +15,7 @@ import { introspectionService } from './introspection-service.ts';
 import { leasesService } from './leases-service.ts';
 import { maxConcurrentCalls, maxConnections, maxMessageBytes } from './limits.ts';
 import { namespacesService } from './namespaces-service.ts';
+import { reflectionService } from './reflection-service.ts';
 import { sandboxStoreService } from './sandbox-store-service.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import type { TaskManager } from './task-manager.ts';
@@ -160,8 +161,10 @@ function bindings(options: ApiServerOptions): Binding[] {
     'containerd.services.version.v1.Version': versionService(version),
     'shimd.v1.Admin': adminService({ tasks, tail }),
   };
-  const health = healthService(new Set(Object.keys(services)));
-  return [...Object.values(services), health]
+  const served = Object.keys(services);
+  const health = healthService(new Set(served));
+  const reflection = reflectionService([...served, 'grpc.health.v1.Health']);
+  return [...Object.values(services), health, reflection]
     .flatMap((service) => Object.values<Binding>(service))
     .concat(unservedServices);
 }
