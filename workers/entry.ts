@@ -85,6 +85,18 @@ async function perform(operation: Operation): Promise<ReplyByKind[OperationKind]
       return resizeTerminal(slot, operation);
     case 'close-io':
       return closeIo(slot, operation);
+    case 'create-sandbox':
+    case 'start-sandbox':
+    case 'stop-sandbox':
+    case 'shutdown-sandbox':
+    case 'adopt-sandbox':
+    case 'sandbox-status':
+    case 'sandbox-platform':
+    case 'sandbox-metrics': {
+      // Most hosts have none.
+      const { performSandboxOperation } = await import('./operations/sandbox/perform.ts');
+      return performSandboxOperation(slot, operation);
+    }
     default:
       return unreachable(operation);
   }

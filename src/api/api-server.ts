@@ -16,6 +16,7 @@ import { leasesService } from './leases-service.ts';
 import { maxConcurrentCalls, maxConnections, maxMessageBytes } from './limits.ts';
 import { namespacesService } from './namespaces-service.ts';
 import { reflectionService } from './reflection-service.ts';
+import { sandboxControllerService } from './sandbox-controller-service.ts';
 import { sandboxStoreService } from './sandbox-store-service.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import type { TaskManager } from './task-manager.ts';
@@ -156,8 +157,17 @@ function bindings(options: ApiServerOptions): Binding[] {
       exchange,
       tasks,
     }),
+    'containerd.services.sandbox.v1.Controller': sandboxControllerService({
+      controller: tasks.sandboxes,
+      sandboxes: store.sandboxes,
+    }),
     'containerd.services.sandbox.v1.Store': sandboxStoreService({ sandboxes: store.sandboxes }),
-    'containerd.services.tasks.v1.Tasks': tasksService({ tasks, containers: store.containers, logger }),
+    'containerd.services.tasks.v1.Tasks': tasksService({
+      tasks,
+      containers: store.containers,
+      sandboxes: store.sandboxes,
+      logger,
+    }),
     'containerd.services.version.v1.Version': versionService(version),
     'shimd.v1.Admin': adminService({ tasks, tail }),
   };

@@ -9,6 +9,7 @@ const types = {
   event: 'io.containerd.event.v1',
   metadata: 'io.containerd.metadata.v1',
   runtime: 'io.containerd.runtime.v2',
+  sandbox: 'io.containerd.sandbox.controller.v1',
   grpc: 'io.containerd.grpc.v1',
 } as const;
 
@@ -26,6 +27,8 @@ export const plugins: readonly Plugin[] = [
   { type: types.grpc, id: 'introspection', requires: [] },
   { type: types.grpc, id: 'leases', requires: [types.metadata] },
   { type: types.grpc, id: 'namespaces', requires: [types.metadata, types.event] },
+  { type: types.sandbox, id: 'shim', requires: [types.runtime, types.event] },
+  { type: types.grpc, id: 'sandbox-controllers', requires: [types.sandbox, types.event] },
   { type: types.grpc, id: 'sandboxes', requires: [types.metadata] },
   { type: types.grpc, id: 'tasks', requires: [types.runtime, types.metadata, types.event] },
   { type: types.grpc, id: 'version', requires: [] },

@@ -1,9 +1,10 @@
 import type { Envelope } from '../events/index.ts';
-import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
+import type { ExecId, Namespace, ProcessRef, SandboxId, TaskRef } from '../shared/identifiers.ts';
 import type { Exit, Mount, ProcessInfo, ProcessSnapshot, Stdio } from '../shared/messages/process.ts';
 import type { RuntimeInfo } from '../shared/messages/reply.ts';
-import type { ShimInfo } from '../shared/messages/shim.ts';
+import type { ShimAddress, ShimInfo } from '../shared/messages/shim.ts';
 import type { Any } from '../shared/wire/any.ts';
+import type { SandboxManager } from './sandbox-manager.ts';
 
 /** Limits of one call: the earlier of these and the task manager's own deadline holds. */
 export interface CallLimits {
@@ -23,7 +24,16 @@ export interface TaskCreation {
   readonly options?: Any;
   /** Directory of the checkpoint to restore from. */
   readonly checkpoint?: string;
-  readonly sandbox?: string;
+  readonly sandbox?: SandboxMembership;
+}
+
+/** The sandbox that a task says it belongs to. */
+export interface SandboxMembership {
+  readonly id: SandboxId;
+  /** Its metadata is stored: then it has to run somewhere. */
+  readonly isKnown: boolean;
+  /** Where it runs, where the client says so. */
+  readonly at?: ShimAddress;
 }
 
 export interface TaskProcess extends ProcessSnapshot {
@@ -50,6 +60,7 @@ export interface SlotSummary {
 
 /** What the API needs of the supervisor. Every method rejects with a TaskError. */
 export interface TaskManager {
+  readonly sandboxes: SandboxManager;
   create(task: TaskRef, request: TaskCreation, call?: CallLimits): Promise<{ readonly pid: number }>;
   start(process: ProcessRef, call?: CallLimits): Promise<{ readonly pid: number }>;
   exec(

@@ -5,10 +5,11 @@ import type { TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { containerd } from '../shared/proto/gen/services.js';
 import { plainAny } from '../shared/wire/any.ts';
-import type { ContainerStore } from '../store/index.ts';
+import type { ContainerStore, SandboxStore } from '../store/index.ts';
 import { type Service, unary } from './binding.ts';
 import { checkpointPath, restorePath } from './checkpoint-options.ts';
 import { collectMetrics } from './metrics.ts';
+import { membershipOf } from './sandbox-membership.ts';
 import type { TaskManager, TaskProcess } from './task-manager.ts';
 import { writeDelete, writeProcess, writeProcessInfo, writeWait } from './task-messages.ts';
 import { parseExec, parseMounts, parseProcess, parseRuntimePath, parseStdio, parseTask } from './task-requests.ts';
@@ -16,6 +17,7 @@ import { parseExec, parseMounts, parseProcess, parseRuntimePath, parseStdio, par
 export interface TasksServiceOptions {
   readonly tasks: TaskManager;
   readonly containers: ContainerStore;
+  readonly sandboxes: Pick<SandboxStore, 'find'>;
   readonly logger: Logger;
 }
 
@@ -23,7 +25,12 @@ export interface TasksServiceOptions {
  * `containerd.services.tasks.v1.Tasks`. A task can be used as long as the supervisor has it, also after its container's
  * metadata is gone.
  */
-export function tasksService({ tasks, containers, logger }: TasksServiceOptions): Service<typeof tasksDefinition> {
+export function tasksService({
+  tasks,
+  containers,
+  sandboxes,
+  logger,
+}: TasksServiceOptions): Service<typeof tasksDefinition> {
   /** Says that there is no container rather than no task, where that is so. */
   const of = async <T>({ namespace, task }: TaskRef, call: Promise<T>): Promise<T> => {
     try {
@@ -45,6 +52,7 @@ export function tasksService({ tasks, containers, logger }: TasksServiceOptions)
       const container = containers.get(task.namespace, task.task);
       const options = plainAny(request.options) ?? container.runtime.options;
       const checkpoint = checkpointOf(request) || restorePath(options);
+      const sandbox = membershipOf(task.namespace, container.sandbox, request, options, sandboxes);
       const { pid } = await tasks.create(
         task,
         {
@@ -54,7 +62,7 @@ export function tasksService({ tasks, containers, logger }: TasksServiceOptions)
           stdio: parseStdio(request),
           ...(options === undefined ? {} : { options }),
           ...(checkpoint === '' ? {} : { checkpoint }),
-          ...(container.sandbox === '' ? {} : { sandbox: container.sandbox }),
+          ...(sandbox === undefined ? {} : { sandbox }),
         },
         context.limits,
       );

@@ -18,10 +18,6 @@ const services: Readonly<Record<string, { readonly methods: string; readonly hin
     methods: 'Activate Deactivate Info Update List',
     hint: 'give the mounts with the task',
   },
-  'containerd.services.sandbox.v1.Controller': {
-    methods: 'Create Start Platform Stop Wait Status Shutdown Metrics Update',
-    hint: 'shimd runs no sandboxes by itself',
-  },
   'containerd.services.snapshots.v1.Snapshots': {
     methods: 'Prepare View Mounts Commit Remove Stat Update List Usage Cleanup',
     hint: 'shimd keeps no snapshots, give the mounts with the task or use --rootfs',

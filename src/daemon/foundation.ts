@@ -46,6 +46,7 @@ export async function layFoundation(
     deadlines: settings.deadlines,
     placement: settings.placement,
     exits: store.exits,
+    sandboxExits: store.sandboxExits,
     exchange,
     logger,
     eventsAddress,

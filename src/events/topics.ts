@@ -21,9 +21,9 @@ export const topics = {
   namespaceCreate: '/namespaces/create',
   namespaceUpdate: '/namespaces/update',
   namespaceDelete: '/namespaces/delete',
-  sandboxCreate: '/sandbox/create',
-  sandboxStart: '/sandbox/start',
-  sandboxExit: '/sandbox/exit',
+  sandboxCreate: '/sandboxes/create',
+  sandboxStart: '/sandboxes/start',
+  sandboxExit: '/sandboxes/exit',
 } as const;
 
 export type Topic = (typeof topics)[keyof typeof topics];

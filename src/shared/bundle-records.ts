@@ -10,12 +10,13 @@ import {
 } from './identifiers.ts';
 import type { Stdio } from './messages/process.ts';
 import type { PlacementMode } from './messages/shim.ts';
+import { placementModes } from './placement-mode.ts';
 
 /** `task.json` of a bundle: everything that adoption has to know and no shim tells. Written before Create. */
 export interface TaskRecord {
   readonly namespace: Namespace;
   readonly task: TaskId;
-  /** The shim that the task was created in; with mode `shared` its bundle is under `.shims/`. */
+  /** The shim that the task was created in; with mode `shared` its bundle is under `.shims/`, with `sandbox` under `.sandboxes/`. */
   readonly shim: ShimId;
   readonly mode: PlacementMode;
   /** Absolute path of the shim's binary, for the `delete` action. */
@@ -83,9 +84,8 @@ export function parseTaskRecord(text: string): TaskRecord | undefined {
   const namespace = identified(from['namespace'], parseNamespace);
   const task = identified(from['task'], parseTaskId);
   const shim = identified(from['shim'], parseShimId);
-  const mode = from['mode'];
-  if (namespace === undefined || task === undefined || shim === undefined) return undefined;
-  if (mode !== 'per-task' && mode !== 'shared') return undefined;
+  const mode = placementModes.find((known) => known === from['mode']);
+  if (namespace === undefined || task === undefined || shim === undefined || mode === undefined) return undefined;
   return {
     namespace,
     task,

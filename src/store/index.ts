@@ -5,5 +5,6 @@ export type { ExitStore, StoredExit } from './exit-store.ts';
 export type { Lease, LeaseResource, LeaseStore } from './lease-store.ts';
 export type { NamespaceEntry, NamespaceStore } from './namespace-store.ts';
 export type { SandboxDescription, SandboxEntry } from './sandbox.ts';
+export type { SandboxExitStore, StoredSandboxExit } from './sandbox-exit-store.ts';
 export type { SandboxStore } from './sandbox-store.ts';
 export { Store } from './store.ts';

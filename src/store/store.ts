@@ -12,6 +12,7 @@ import { keyOf } from './keys.ts';
 import { LeaseStore, leaseTable } from './lease-store.ts';
 import { exitTable, LmdbExitStore } from './lmdb-exit-store.ts';
 import { NamespaceStore, namespaceTable } from './namespace-store.ts';
+import { LmdbSandboxExitStore, type SandboxExitStore, sandboxExitTable } from './sandbox-exit-store.ts';
 import { SandboxStore, sandboxTable } from './sandbox-store.ts';
 import { metaTable, migrate } from './schema.ts';
 
@@ -38,6 +39,7 @@ export class Store {
   readonly sandboxes: SandboxStore;
   readonly exits: ExitStore;
   readonly events: EventLog;
+  readonly sandboxExits: SandboxExitStore;
   /** Of this installation: stays the same as long as the root directory does. */
   readonly instance: { readonly uuid: string };
   readonly #environments: Environments;
@@ -57,6 +59,7 @@ export class Store {
     this.sandboxes = new SandboxStore(metadata, this.namespaces);
     this.exits = new LmdbExitStore(exits);
     this.events = events;
+    this.sandboxExits = new LmdbSandboxExitStore(exits);
     this.instance = { uuid: instanceUuid(metadata) };
     for (const { name } of this.namespaces.list()) this.leases.removeExpired(name);
   }
@@ -87,7 +90,7 @@ export class Store {
       if (!trusted) await setAside(file, options.logger);
       marker.write('open');
       events = EventLog.open(eventLogDirectory(directory), { ...options, trusted });
-      exits = await Environment.open(file, { tables: [metaTable, exitTable], durability: 'process' });
+      exits = await Environment.open(file, { tables: [metaTable, exitTable, sandboxExitTable], durability: 'process' });
       return new Store({ metadata, exits, events, marker });
     } catch (error) {
       events?.close();

@@ -6,6 +6,7 @@ import { deadlineIn } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
 import { isRunning } from './process-state.ts';
+import { adoptSandbox } from './sandboxes/adopt.ts';
 import type { Shim } from './shim.ts';
 import { applySnapshot, leftShim, neverMade, taskGone } from './snapshot.ts';
 import type { Task } from './task.ts';
@@ -55,12 +56,13 @@ async function tryAdopt(context: Context, shim: Shim): Promise<boolean> {
   // The others of a shim that is in use are not disturbed.
   const tasks =
     shim.state.kind === 'live' ? known.filter(({ task }) => shim.silent.has(task)) : [...known, ...creating];
-  if (shim.state.kind === 'live' && tasks.length === 0) return true;
+  if (shim.state.kind === 'live' && tasks.length === 0) return adoptSandbox(context, shim);
   // Beside the load itself, the worker cleans up what is left of each task of a dead shim.
   const deadline = deadlineIn(deadlines.load + deadlines.cleanup * (1 + tasks.length));
   try {
     const reply = await slot.run({ kind: 'adopt-shim', deadline, namespace, shim: id, mode, bundle, tasks });
-    return applyReply(context, shim, reply);
+    const answered = applyReply(context, shim, reply);
+    return (await adoptSandbox(context, shim)) && answered;
   } catch (error) {
     const reason = TaskError.from(error).message;
     // A lost thread: the next one adopts it again.

@@ -135,7 +135,7 @@ function commit(
     new Shim({
       namespace: ref.namespace,
       id: parseShimId(ref.task),
-      mode: 'per-task',
+      mode: placed.choice.kind === 'joined' ? 'joined' : 'per-task',
       binary: placed.binary,
       bundle,
       slot: placed.slot,

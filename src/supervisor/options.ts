@@ -1,9 +1,10 @@
-import type { Namespace, ShimId, TaskId } from '../shared/identifiers.ts';
+import type { Namespace, SandboxId, ShimId, TaskId } from '../shared/identifiers.ts';
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
-import type { Deadlines, Mount, ProcessSnapshot, ShimInfo, Stdio } from '../shared/messages/index.ts';
+import type { Deadlines, Mount, ProcessSnapshot, ShimAddress, ShimInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
 import type { ExitStore } from '../store/exit-store.ts';
+import type { SandboxExitStore } from '../store/sandbox-exit-store.ts';
 import type { PlacementConfig } from './placement-config.ts';
 import type { EventSink } from './recovered-events.ts';
 
@@ -14,6 +15,7 @@ export interface SupervisorOptions {
   readonly deadlines: Deadlines;
   readonly placement: PlacementConfig;
   readonly exits: ExitStore;
+  readonly sandboxExits: SandboxExitStore;
   readonly exchange: EventSink;
   readonly logger: Logger;
   /** Where shims publish events; has to be served before `open`. */
@@ -46,7 +48,16 @@ export interface CreateRequest {
   readonly options?: Any | undefined;
   /** Directory of the checkpoint to restore from. */
   readonly checkpoint?: string | undefined;
-  readonly sandbox?: string | undefined;
+  readonly sandbox?: SandboxMembership | undefined;
+}
+
+/** The sandbox that a task says it belongs to. */
+export interface SandboxMembership {
+  readonly id: SandboxId;
+  /** Its metadata is stored: then it has to run somewhere. */
+  readonly isKnown: boolean;
+  /** Where it runs, where the client says so. */
+  readonly at?: ShimAddress | undefined;
 }
 
 export interface ProcessView extends ProcessSnapshot {

@@ -1,5 +1,5 @@
-import { invalidArgument } from '../shared/errors/index.ts';
-import { parseShimId, type TaskRef } from '../shared/identifiers.ts';
+import { alreadyExists, invalidArgument } from '../shared/errors/index.ts';
+import { parseSandboxId, parseShimId, type TaskRef } from '../shared/identifiers.ts';
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { BinaryFacts, Deadlines, ShimChoice } from '../shared/messages/index.ts';
@@ -11,6 +11,8 @@ import type { PlacementConfig } from './placement-config.ts';
 import type { Registry } from './registry.ts';
 import { checkOptions } from './request-checks.ts';
 import { RuntimeResolver } from './runtime-resolver.ts';
+import { placeInSandbox } from './sandboxes/place.ts';
+import type { Sandboxes } from './sandboxes/sandboxes.ts';
 import { type Place, SharedShims } from './shared-shims.ts';
 import { sharingOf } from './sharing.ts';
 import type { Shim } from './shim.ts';
@@ -22,7 +24,7 @@ export interface Placed {
   readonly slot: TaskSlot;
   readonly binary: string;
   readonly choice: ShimChoice;
-  /** The shared shim; undefined where the task gets one of its own. */
+  /** The shim that is there already; undefined where the task gets one, or a connection, of its own. */
   readonly shim: Shim | undefined;
   /** To be called once the create has ended, whatever came of it. */
   release(): void;
@@ -32,6 +34,7 @@ export interface PlacementOptions {
   readonly config: PlacementConfig;
   readonly slots: () => readonly TaskSlot[];
   readonly registry: Registry;
+  readonly sandboxes: Sandboxes;
   readonly directories: Directories;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
@@ -63,6 +66,12 @@ export class Placement {
     const facts = this.#groupedFacts(request);
     const binary = await this.resolver.resolve(request.runtime);
     checkOptions(binary, request.options);
+    const { registry, sandboxes } = this.#options;
+    const joined = await placeInSandbox({ registry, sandboxes, chooseSlot: () => this.chooseSlot() }, ref, request, {
+      ...call,
+      binary,
+    });
+    if (joined !== undefined) return joined;
     const { config } = this.#options;
     const setting = config.runtimes[request.runtime] ?? config.mode;
     // A version is only worth asking for where it can change the answer.
@@ -103,6 +112,10 @@ export class Placement {
   }
 
   #own(ref: TaskRef, binary: string, request: CreateRequest, facts: SpecFacts): Placed {
+    // Its start action would answer the sandbox's shim, which would end with this task then.
+    if (this.#options.sandboxes.has({ namespace: ref.namespace, sandbox: parseSandboxId(ref.task) })) {
+      throw alreadyExists(`task ${ref.task}: a sandbox has this id, and the task is not in it: already exists`);
+    }
     const start = {
       shim: parseShimId(ref.task),
       binary,
@@ -120,7 +133,7 @@ export class Placement {
 
   #groupedFacts(request: CreateRequest): SpecFacts {
     const facts = specFacts(request.spec);
-    return facts.group === undefined && request.sandbox ? { ...facts, group: request.sandbox } : facts;
+    return facts.group === undefined && request.sandbox ? { ...facts, group: request.sandbox.id } : facts;
   }
 
   #factsOf(binary: string, deadline: number): Promise<BinaryFacts> {

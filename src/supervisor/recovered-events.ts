@@ -1,18 +1,18 @@
 import type { Envelope, Exchange } from '../events/index.ts';
-import type { TaskRef } from '../shared/identifiers.ts';
 
 /** The part of the exchange that the supervisor uses. */
 export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'hasSubscriberFor' | 'onSubscribe'>;
 
 interface Held {
-  readonly ref: TaskRef;
+  /** What it is about. */
+  readonly owner: string;
   readonly envelope: Envelope;
 }
 
 /**
  * Exits that happened while the daemon was down, kept until somebody listens: a client may take a minute to come back.
- * Each goes to whoever listens first, once; it is dropped with its task. There are never more than tasks. Who reads events
- * from a cursor has them from the start: they are recorded at once.
+ * Each goes to whoever listens first, once; it is dropped with its task or sandbox. There are never more than those. Who
+ * reads events from a cursor has them from the start: they are recorded at once.
  */
 export class RecoveredEvents {
   readonly #sink: EventSink;
@@ -27,17 +27,17 @@ export class RecoveredEvents {
     return this.#held.length;
   }
 
-  add(ref: TaskRef, envelope: Envelope): void {
+  add(owner: string, envelope: Envelope): void {
     this.#sink.record(envelope);
-    this.#held.push({ ref, envelope });
+    this.#held.push({ owner, envelope });
     this.#stopListening ??= this.#sink.onSubscribe(() => this.#flush());
     this.#flush();
   }
 
-  /** The task was deleted, or its id is created again. */
-  drop(ref: TaskRef): void {
+  /** It was deleted, or its id is created again. */
+  drop(owner: string): void {
     if (this.#held.length === 0) return;
-    this.#keep(({ ref: held }) => held.namespace !== ref.namespace || held.task !== ref.task);
+    this.#keep((held) => held.owner !== owner);
   }
 
   close(): void {

@@ -8,11 +8,11 @@ import {
   parseNamespace,
   parseShimId,
   parseTaskId,
-  type ShimId,
   type TaskId,
   type TaskRef,
 } from '../shared/identifiers.ts';
-import { bundleFiles, sharedShimBundle, sharedShimsDirectory, taskBundle } from '../shared/layout.ts';
+import { bundleFiles, sharedShimsDirectory, shimHome, taskBundle } from '../shared/layout.ts';
+import { isForOneTask } from '../shared/placement-mode.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
 import { adoptAll } from './adoption.ts';
@@ -20,6 +20,7 @@ import type { Context } from './context.ts';
 import { directoriesIn } from './directories.ts';
 import { rememberLost } from './lost-to-reboot.ts';
 import { kindOfOddBundle } from './odd-bundle.ts';
+import { findSandboxes, rememberEndedSandboxes } from './sandboxes/recover.ts';
 import { Shim } from './shim.ts';
 import { type SpecFacts, specFacts, unknownSpec } from './spec-facts.ts';
 import { Task } from './task.ts';
@@ -57,6 +58,7 @@ class Recovery {
       await adoptAll(this.#context, registry.shims());
       await this.#guard({}, () => rememberLost(this.#context, this.#chooseSlot));
       this.#rememberEnded();
+      rememberEndedSandboxes(this.#context);
       logger.info('tasks recovered', { shims: registry.shims().length, tasks: [...registry.tasks()].length });
     } finally {
       events.recovering = false;
@@ -69,7 +71,14 @@ class Recovery {
     const shared = names.includes(sharedShimsDirectory)
       ? await directoriesIn(path.join(directories.state, namespace, sharedShimsDirectory))
       : [];
-    for (const name of shared.filter(isIdentifier)) this.#sharedShim(namespace, parseShimId(name), '');
+    await findSandboxes(this.#context, namespace, {
+      chooseSlot: this.#chooseSlot,
+      guard: (ids, work) => this.#guard(ids, work),
+    });
+    for (const name of shared.filter(isIdentifier)) {
+      const found = { shim: parseShimId(name), mode: 'shared', binary: '' } as const;
+      this.#sharedShim({ namespace, task: parseTaskId(name) }, found);
+    }
     await Promise.all(
       names
         .filter(isIdentifier)
@@ -93,10 +102,7 @@ class Recovery {
 
   #task(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): void {
     const { exits, logger, registry } = this.#context;
-    const shim =
-      record.mode === 'shared'
-        ? this.#sharedShim(ref.namespace, record.shim, record.binary)
-        : this.#ownShim(ref, bundle, record, facts);
+    const shim = isForOneTask(record.mode) ? this.#ownShim(ref, bundle, record, facts) : this.#sharedShim(ref, record);
     const exit = exits.get(ref);
     const init = new TaskProcess(
       ref,
@@ -113,7 +119,7 @@ class Recovery {
     const shim = new Shim({
       namespace: ref.namespace,
       id: record.shim,
-      mode: 'per-task',
+      mode: record.mode,
       binary: record.binary,
       bundle,
       slot: this.#chooseSlot(facts.group === undefined ? undefined : `${ref.namespace}/${facts.group}`),
@@ -124,16 +130,18 @@ class Recovery {
     return shim;
   }
 
-  #sharedShim(namespace: Namespace, id: ShimId, binary: string): Shim {
+  /** One for many tasks, of which this is the first that is found; a sandbox's where its own bundle is gone. */
+  #sharedShim(ref: TaskRef, { shim: id, mode, binary }: Pick<TaskRecord, 'shim' | 'mode' | 'binary'>): Shim {
     const { directories, logger, registry } = this.#context;
+    const { namespace } = ref;
     const known = registry.findShim(namespace, id);
     if (known !== undefined) return known;
     const shim = new Shim({
       namespace,
       id,
-      mode: 'shared',
+      mode,
       binary,
-      bundle: sharedShimBundle(directories, namespace, id),
+      bundle: shimHome(directories, { ...ref, shim: id, mode }),
       slot: this.#chooseSlot(),
       state: { kind: 'adopting' },
       logger,

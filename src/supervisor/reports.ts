@@ -3,7 +3,8 @@ import type { Report } from '../shared/messages/index.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
 import { adoptAll } from './adoption.ts';
 import type { Context } from './context.ts';
-import { taskGone } from './snapshot.ts';
+import { takeSandboxExit } from './sandboxes/exit.ts';
+import { leftShim, taskGone } from './snapshot.ts';
 import type { TaskSlot } from './task-slot.ts';
 
 /** What a slot says unasked. */
@@ -18,7 +19,7 @@ export function takeReport(context: Context, report: Report): void {
       if (shim === undefined) return;
       context.placement.shared.forget(shim);
       shim.set({ kind: 'gone', reason: report.reason });
-      if (shim.tasks.size === 0) context.registry.removeShim(shim);
+      leftShim(context, shim);
       return;
     }
     case 'task-lost': {
@@ -34,6 +35,8 @@ export function takeReport(context: Context, report: Report): void {
     }
     case 'task-forgotten':
       return context.registry.letGo(report);
+    case 'sandbox-exit':
+      return takeSandboxExit(context, { namespace: report.namespace, sandbox: report.sandbox }, report);
     case 'log':
       return writeLogReport(context.logger, report);
     default:

@@ -1,7 +1,9 @@
 import { notFound } from '../shared/errors/index.ts';
 import type { LostExit, ProcessSnapshot } from '../shared/messages/index.ts';
+import { isForOneTask } from '../shared/placement-mode.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
+import { sandboxShimGone } from './sandboxes/settle.ts';
 import { started } from './started.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
@@ -69,10 +71,10 @@ function leaveShim(context: Context, task: Task): void {
   if (shim !== undefined) leftShim(context, shim);
 }
 
-/** A task left the shim: one of its own goes with it, a shared one is ended in time. */
+/** A task left the shim: one of its own goes with it, a shared one is ended in time, a sandbox's stays. */
 export function leftShim(context: Context, shim: NonNullable<Task['shim']>): void {
   if (shim.tasks.size > 0) return;
-  if (shim.mode === 'per-task') {
+  if (isForOneTask(shim.mode)) {
     if (shim.state.kind !== 'gone') {
       shim.set({ kind: 'stopping' });
       shim.set({ kind: 'gone', reason: 'its task was deleted' });
@@ -81,5 +83,9 @@ export function leftShim(context: Context, shim: NonNullable<Task['shim']>): voi
     return;
   }
   if (shim.state.kind === 'gone') context.registry.removeShim(shim);
+  if (shim.mode === 'sandbox') {
+    if (shim.state.kind === 'gone') sandboxShimGone(context, shim);
+    return;
+  }
   context.placement.shared.settle(shim);
 }

@@ -19,6 +19,9 @@ import { Placement } from './placement.ts';
 import { recover } from './recovery.ts';
 import { Registry } from './registry.ts';
 import { takeReport, threadLost, threadReplaced } from './reports.ts';
+import { SandboxController } from './sandboxes/controller.ts';
+import { SandboxEvents } from './sandboxes/sandbox-events.ts';
+import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { startProcess } from './start.ts';
 import { TaskEvents } from './task-events.ts';
 import * as operations from './task-operations.ts';
@@ -37,6 +40,7 @@ export interface SlotPool {
  * those of parsed requests.
  */
 export class Supervisor {
+  readonly sandboxes: SandboxController;
   readonly #context: Context;
   readonly #pool: SlotPool;
   #closed = false;
@@ -44,12 +48,14 @@ export class Supervisor {
   private constructor(context: Context, pool: SlotPool) {
     this.#context = context;
     this.#pool = pool;
+    this.sandboxes = new SandboxController(context, (call) => this.#open(call));
   }
 
   /** Starts the threads and takes over every task that runs; resolves when what answers is adopted. */
   static async open(options: SupervisorOptions): Promise<Supervisor> {
     const { directories, deadlines, logger, exits } = options;
     const registry = new Registry();
+    const sandboxes = new Sandboxes();
     const events = new TaskEvents(options.exchange, logger);
     const background = new Background(logger);
     const router = new ExitRouter({ registry, exits, events, logger });
@@ -58,11 +64,25 @@ export class Supervisor {
       config: options.placement,
       slots: () => slots,
       registry,
+      sandboxes,
       directories,
       deadlines,
       logger,
     });
-    const context: Context = { directories, deadlines, logger, registry, exits, events, router, placement, background };
+    const context: Context = {
+      directories,
+      deadlines,
+      logger,
+      registry,
+      exits,
+      events,
+      router,
+      placement,
+      background,
+      sandboxes,
+      sandboxEvents: new SandboxEvents(options.exchange, logger),
+      sandboxExits: options.sandboxExits,
+    };
     const pool = await Pool.open({
       slots: options.workers,
       settings: {
@@ -232,15 +252,17 @@ export class Supervisor {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { background, placement, registry, router, events } = this.#context;
+    const { background, placement, registry, router, events, sandboxes, sandboxEvents } = this.#context;
     for (const task of registry.tasks()) {
       for (const process of task.processes()) process.waiters.reject(stopping());
     }
+    for (const { waiters } of sandboxes) waiters.reject(stopping());
     const ended = Promise.all([background.close(), placement.shared.close()]);
     await this.#pool.close();
     await ended;
     router.close();
     events.close();
+    sandboxEvents.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -102,7 +102,7 @@ export class TaskEvents {
 
   /** Drops what is kept of an earlier life of this id. */
   forget(ref: TaskRef): void {
-    this.#recovered.drop(ref);
+    this.#recovered.drop(ownerOf(ref));
   }
 
   close(): void {
@@ -115,7 +115,9 @@ export class TaskEvents {
 
   #publish(ref: TaskRef, { topic, event }: TopicEvent): void {
     const envelope: Envelope = { timestamp: timestampNow(), namespace: ref.namespace, topic, event };
-    if (this.recovering) this.#recovered.add(ref, envelope);
+    if (this.recovering) this.#recovered.add(ownerOf(ref), envelope);
     else this.pass(envelope);
   }
 }
+
+const ownerOf = ({ namespace, task }: TaskRef): string => `${namespace}/${task}`;

@@ -5,6 +5,7 @@ import { until } from '../shared/util/deadline.ts';
 import { onAbort } from '../shared/util/on-abort.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
+import type { Waiters } from './waiters.ts';
 
 /** Waits for the end of a process; without a deadline of the caller's, for as long as it takes. */
 export async function waitForExit(context: Context, ref: ProcessRef, call: CallOptions): Promise<Exit> {
@@ -12,12 +13,16 @@ export async function waitForExit(context: Context, ref: ProcessRef, call: CallO
   const { state } = process;
   if (state.kind === 'stopped') return exitOf(state.exit);
   const doing = `waiting for process ${ref.exec ?? ref.task}`;
-  const { promise, forget } = process.waiters.add();
+  return exitOf(await waitOn(process.waiters, doing, call));
+}
+
+/** Waits for one thing to happen; without a deadline of the caller's, for as long as it takes. */
+export async function waitOn<T>(waiters: Waiters<T>, doing: string, call: CallOptions): Promise<T> {
+  const { promise, forget } = waiters.add();
   try {
-    if (call.deadline !== undefined) {
-      return exitOf(await until(promise, { deadline: call.deadline, doing, signal: call.signal }));
-    }
-    return exitOf(await untilAborted(promise, doing, call.signal));
+    if (call.deadline !== undefined)
+      return await until(promise, { deadline: call.deadline, doing, signal: call.signal });
+    return await untilAborted(promise, doing, call.signal);
   } finally {
     forget();
   }

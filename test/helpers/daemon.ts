@@ -7,7 +7,7 @@ import {
   tasksDefinition,
   versionDefinition,
 } from '../../src/shared/grpc/index.ts';
-import { sharedShimsDirectory } from '../../src/shared/layout.ts';
+import { sandboxesDirectory, sharedShimsDirectory } from '../../src/shared/layout.ts';
 import { ApiClient } from './api-client.ts';
 import { cgroupsNaming, isAlive, mountsNaming, processesNaming } from './leftovers.ts';
 import { type Finished, mainProgram, Program, type RunOptions, runProgram } from './program.ts';
@@ -239,7 +239,8 @@ export class Daemon implements AsyncDisposable {
     for (const directory of [this.state, this.root]) {
       for (const entry of entries(path.join(directory, this.namespace))) {
         const file = path.join(directory, this.namespace, entry);
-        if (entry === sharedShimsDirectory) found.push(...entries(file).map((shim) => path.join(file, shim)));
+        if (entry === sharedShimsDirectory || entry === sandboxesDirectory)
+          found.push(...entries(file).map((shim) => path.join(file, shim)));
         else found.push(file);
       }
     }

@@ -8,6 +8,7 @@ import type {
   AdoptShimReply,
   ProcessSnapshot,
 } from '../../src/shared/messages/index.ts';
+import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
 import { askState } from '../shim/ask-state.ts';
@@ -15,7 +16,7 @@ import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
 import { appendProcess, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
 import { dialShim } from '../shim/connection.ts';
-import { cleanUpsAtOnce, dropBundle, endRemains } from '../shim/dead-task.ts';
+import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
 import { registerShim } from '../shim/launch-shim.ts';
 import { completeBundle } from '../shim/older-bundle.ts';
@@ -186,11 +187,14 @@ async function adoptDead(
   const { deadlines } = slot.settings;
   const binary = (await readShimBinaryPath(bundle)) ?? tasks[0]?.binary;
   if (binary !== undefined) await endStrayShims(slot, binary, bundle);
-  if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  if (bootstrap !== undefined && mode !== 'joined') {
+    await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  }
   const gone = await atOnce(cleanUpsAtOnce, tasks, (found) =>
     removeGone(slot, { ...found, binary: found.binary ?? binary }),
   );
-  if (mode === 'shared' || tasks.length === 0) await dropShimBundle(slot, operation);
+  if (mode === 'sandbox' && binary !== undefined) await endRemains(slot, sandboxRemains(operation, bundle, binary));
+  if (!isForOneTask(mode) || tasks.length === 0) await dropShimBundle(slot, operation);
   return { tasks: gone };
 }
 
@@ -238,7 +242,7 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
       return here === undefined ? adoptTask(slot, shim, found, deadline) : reviewTask(here, found, deadline);
     }),
   );
-  if (shim.mode === 'per-task' && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {
+  if (isForOneTask(shim.mode) && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {
     await endShim(slot, shim);
     if (tasks.length === 0) await dropShimBundle(slot, operation);
     return { tasks: adopted };

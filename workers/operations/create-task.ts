@@ -1,12 +1,16 @@
 import type { TaskRecord } from '../../src/shared/bundle-records.ts';
 import { deadlineExceeded, hasCode, TaskError } from '../../src/shared/errors/index.ts';
-import type { CreateTaskOperation, CreateTaskReply } from '../../src/shared/messages/index.ts';
+import type { ShimId } from '../../src/shared/identifiers.ts';
+import type { CreateTaskOperation, CreateTaskReply, ShimChoice } from '../../src/shared/messages/index.ts';
+import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { until } from '../../src/shared/util/deadline.ts';
+import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
 import { dropBundle, endRemains } from '../shim/dead-task.ts';
 import { endShim, killShim } from '../shim/end-shim.ts';
 import { forceDelete } from '../shim/force-delete.ts';
+import { joinShim } from '../shim/join-shim.ts';
 import { launchShim } from '../shim/launch-shim.ts';
 import { taskOptions } from '../shim/runc-options.ts';
 import type { Shim } from '../shim/shim.ts';
@@ -32,19 +36,46 @@ function assertWanted(operation: CreateTaskOperation, progress: Progress): void 
     throw deadlineExceeded(`creating task ${operation.task}: the caller gave up: deadline exceeded`);
 }
 
+function shimOf(choice: ShimChoice, running: Shim | undefined): { readonly shim: ShimId; readonly binary: string } {
+  switch (choice.kind) {
+    case 'running':
+      return { shim: choice.shim, binary: running?.binary ?? '' };
+    case 'own':
+      return choice.start;
+    case 'joined':
+      return choice;
+    default:
+      return unreachable(choice);
+  }
+}
+
+/** A shim of the task's own, or a connection of its own to somebody else's. */
+async function shimFor(slot: WorkerSlot, { namespace, choice }: CreateTaskOperation, bundle: string): Promise<Shim> {
+  switch (choice.kind) {
+    case 'own':
+      return launchShim(slot, { namespace, start: choice.start, mode: 'per-task', bundle });
+    case 'joined':
+      return joinShim(slot, { namespace, choice, bundle });
+    case 'running':
+      return slot.liveShim({ namespace, shim: choice.shim });
+    default:
+      return unreachable(choice);
+  }
+}
+
 async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<CreateTaskReply> {
   const { namespace, task: id, choice, stdio, runtime } = operation;
   const ref = { namespace, task: id };
   const { directories } = slot.settings;
   // A shared shim is looked up before anything is written.
   const running = choice.kind === 'running' ? slot.liveShim({ namespace, shim: choice.shim }) : undefined;
-  const start = choice.kind === 'own' ? choice.start : { shim: choice.shim, binary: running?.binary ?? '' };
-  const options = taskOptions(start.binary, operation.options, directories);
+  const { shim: shimId, binary } = shimOf(choice, running);
+  const options = taskOptions(binary, operation.options, directories);
   const record: TaskRecord = {
     ...ref,
-    shim: start.shim,
-    mode: running?.mode ?? 'per-task',
-    binary: start.binary,
+    shim: shimId,
+    mode: running?.mode ?? (choice.kind === 'joined' ? 'joined' : 'per-task'),
+    binary,
     runtime,
     stdio,
   };
@@ -52,7 +83,7 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
   try {
     const bundle = await prepareTaskBundle(directories, record, operation.spec);
     progress.bundle = bundle;
-    const shim = running ?? (await launchShim(slot, { namespace, start, mode: 'per-task', bundle }));
+    const shim = running ?? (await shimFor(slot, operation, bundle));
     progress.shim = shim;
     assertWanted(operation, progress);
     progress.sent = true;
@@ -94,7 +125,7 @@ async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
   }
   // The shim says "container not created" of what a failed Create left: only the delete action finds it.
   if (sent) await endRemains(slot, remains);
-  if (shim?.mode === 'per-task') await endShim(slot, shim);
+  if (shim !== undefined && isForOneTask(shim.mode)) await endShim(slot, shim);
   await dropBundle(slot, remains);
 }
 

@@ -1,5 +1,6 @@
 import { failedPrecondition, hasCode } from '../../src/shared/errors/index.ts';
 import type { DeleteOperation, Exit } from '../../src/shared/messages/index.ts';
+import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { appendProcess, removeBundle } from '../shim/bundle.ts';
@@ -56,7 +57,7 @@ async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Prom
     await Promise.all(execs.map((process) => joinDelete(slot, task, process).catch(() => undefined)));
   }
   const exit = await deleteInShim(slot, task, init);
-  if (shim.mode === 'per-task') await endShim(slot, shim);
+  if (isForOneTask(shim.mode)) await endShim(slot, shim);
   await removeBundle(task.bundle, slot.settings.directories, deadlineIn(slot.settings.deadlines.cleanup));
   slot.remove(task);
   return exit;

@@ -1,6 +1,7 @@
 import { notFound, TaskError, unavailable } from '../../src/shared/errors/index.ts';
-import { sharedShimBundle, taskBundle } from '../../src/shared/layout.ts';
+import { shimHome, taskBundle } from '../../src/shared/layout.ts';
 import type { DestroyTaskOperation, DestroyTaskReply, LostExit } from '../../src/shared/messages/index.ts';
+import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { readBootstrap } from '../shim/bootstrap-file.ts';
@@ -39,7 +40,7 @@ async function freedAndDeleted(slot: WorkerSlot, task: Task): Promise<ForcedExit
 /** A task whose shim is connected: the shim is asked to kill it, then made to go. */
 async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskReply> {
   const { shim, ref, bundle } = task;
-  const own = shim.mode === 'per-task';
+  const own = isForOneTask(shim.mode);
   let at = timestampNow();
   let condemned = false;
   try {
@@ -87,13 +88,15 @@ async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation)
     }
     await endStrayShims(slot, record.binary, bundle);
   }
-  const home = record.mode === 'per-task' ? bundle : sharedShimBundle(directories, namespace, record.shim);
+  const home = shimHome(directories, record);
   const bootstrap = await readBootstrap(home).catch(() => undefined);
   const at = await endRemains(slot, { ref: { namespace, task: id }, bundle, binary: record.binary });
-  if (bootstrap !== undefined) await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  if (bootstrap !== undefined && record.mode !== 'joined') {
+    await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
+  }
   await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.silent.delete(taskKey(operation));
-  return { condemned: record.mode === 'shared', exits: madeUpExits(processes, at) };
+  return { condemned: !isForOneTask(record.mode), exits: madeUpExits(processes, at) };
 }
 
 /**

@@ -16,7 +16,9 @@ import {
   bundleFiles,
   type Directories,
   namespaceDirectory,
+  sandboxesDirectory,
   sharedShimBundle,
+  sharedShimsDirectory,
   taskBundle,
   taskWorkDirectory,
 } from '../../src/shared/layout.ts';
@@ -93,19 +95,28 @@ export async function prepareTaskBundle(
 /** Makes the bundle of a shared shim. Throws ALREADY_EXISTS where its id is taken. */
 export async function prepareShimBundle(directories: Directories, namespace: Namespace, shim: ShimId): Promise<string> {
   const bundle = sharedShimBundle(directories, namespace, shim);
+  // The start action reads annotations from a spec; there is none to speak of.
+  await makeShimHome(directories, { namespace, bundle, spec: Buffer.from('{}'), what: `shim ${shim}` });
+  return bundle;
+}
+
+/** Makes the directory that a shim of its own is started in, below one of the namespace's. Throws ALREADY_EXISTS. */
+export async function makeShimHome(
+  directories: Directories,
+  home: { readonly namespace: Namespace; readonly bundle: string; readonly spec: Uint8Array; readonly what: string },
+): Promise<void> {
+  const { namespace, bundle, spec, what } = home;
   await ensureDirectory(namespaceDirectory(directories.state, namespace), 0o711);
   await ensureDirectory(path.dirname(bundle), 0o711);
   try {
     await makeDirectory(bundle, 0o700);
   } catch (error) {
-    if (hasErrno(error, 'EEXIST')) throw alreadyExists(`shim ${shim}: already exists`);
+    if (hasErrno(error, 'EEXIST')) throw alreadyExists(`${what}: already exists`);
     throw error;
   }
-  // The start action reads annotations from a spec; there is none to speak of.
-  await writeFileWhole(path.join(bundle, bundleFiles.config), '{}', 0o644);
+  await writeFileWhole(path.join(bundle, bundleFiles.config), spec, 0o644);
   await touch(path.join(bundle, bundleFiles.log));
   await touch(path.join(bundle, 'runtime'));
-  return bundle;
 }
 
 /** Synchronous: a small file of a tmpfs costs less than the turns of the thread pool, and adoption reads hundreds. */
@@ -178,7 +189,8 @@ export async function sweepRemoved(directories: Directories, deadline: number): 
     const namespaces = await readdir(top, { withFileTypes: true }).catch(() => []);
     for (const namespace of namespaces) {
       if (!namespace.isDirectory() || !isIdentifier(namespace.name)) continue;
-      for (const holder of [path.join(top, namespace.name), path.join(top, namespace.name, '.shims')]) {
+      for (const inner of ['', sharedShimsDirectory, sandboxesDirectory]) {
+        const holder = path.join(top, namespace.name, inner);
         const names = await readdir(holder).catch(() => []);
         for (const name of names.filter((entry) => entry.startsWith(removedPrefix))) {
           await removeTree(path.join(holder, name), deadline).catch(() => undefined);

@@ -12,6 +12,8 @@ import type { Shim } from './shim.ts';
  */
 export async function dropCondemned(slot: WorkerSlot, shim: Shim, answers: boolean): Promise<void> {
   if (!answers) {
+    // A sandbox is not over with its tasks: whoever owns it shuts it down.
+    if (shim.mode === 'sandbox') return;
     if (shim.creating > 0 || [...shim.tasks.values()].some((task) => [...task.processes.values()].some(mayLive)))
       return;
     slot.logger.warn('silent shim killed', { ...shim.ref, reason: 'none of its tasks lives' });

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
-import type { TaskRef } from '../../src/shared/identifiers.ts';
+import { parseTaskId, type ShimRef, type TaskRef } from '../../src/shared/identifiers.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -11,6 +11,11 @@ import { readSpecFacts } from './spec-facts.ts';
 
 /** Tasks of one dead shim that are cleaned up at the same time; each runs a process or two. */
 export const cleanUpsAtOnce = 4;
+
+/** A sandbox is to its shim's `delete` action what a task is: it may have a process and mounts of its own. */
+export function sandboxRemains({ namespace, shim }: ShimRef, bundle: string, binary: string | undefined): Remains {
+  return { ref: { namespace, task: parseTaskId(shim) }, bundle, binary };
+}
 
 export interface Remains {
   readonly ref: TaskRef;

@@ -47,6 +47,12 @@ export async function killShim(slot: WorkerSlot, shim: Shim): Promise<boolean> {
  */
 export async function endShim(slot: WorkerSlot, shim: Shim): Promise<void> {
   shim.state = 'stopping';
+  if (shim.mode === 'joined') {
+    // Somebody else's: it has other tasks, or will have.
+    shim.client.connection.close();
+    forget(slot, shim);
+    return;
+  }
   const { shutdown, cleanup } = slot.settings.deadlines;
   const deadline = deadlineIn(shutdown);
   const { client, process } = shim;
@@ -65,6 +71,10 @@ export async function endShim(slot: WorkerSlot, shim: Shim): Promise<void> {
     await killShim(slot, shim);
   }
   await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
+  forget(slot, shim);
+}
+
+function forget(slot: WorkerSlot, shim: Shim): void {
   if (slot.shims.get(shimKey(shim.ref)) === shim) slot.shims.delete(shimKey(shim.ref));
 }
 

@@ -1,12 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
+import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task } from '../task.ts';
 import { removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
-import { cleanUpsAtOnce, dropBundle, endRemains } from './dead-task.ts';
+import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from './dead-task.ts';
 import { killShim, lives } from './end-shim.ts';
 import type { Shim } from './shim.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
@@ -49,6 +50,7 @@ async function resume(slot: WorkerSlot, shim: Shim): Promise<boolean> {
   }
   slot.logger.warn('shim reconnected', { ...shim.ref });
   watchConnection(slot, shim);
+  shim.onReconnect?.();
   for (const task of shim.tasks.values()) {
     for (const process of task.processes.values()) if (process.watched) process.watched = false;
     for (const process of task.processes.values()) {
@@ -81,9 +83,10 @@ export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Pr
   shim.client.connection.close();
   if (!(await killShim(slot, shim))) slot.logger.error('lost shim lives on', { ...shim.ref, pid: shim.process?.pid });
   const { cleanup } = slot.settings.deadlines;
-  await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
+  if (shim.mode !== 'joined') await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
   await atOnce(cleanUpsAtOnce, tasks, (task) => loseTask(slot, shim, task));
-  if (shim.mode === 'shared') {
+  if (shim.mode === 'sandbox') await endRemains(slot, sandboxRemains(shim.ref, shim.bundle, shim.binary));
+  if (!isForOneTask(shim.mode)) {
     await removeBundle(shim.bundle, slot.settings.directories, deadlineIn(cleanup)).catch((error: unknown) => {
       slot.logger.error('bundle not removed', { ...shim.ref, reason: TaskError.from(error).message });
     });

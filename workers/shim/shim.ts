@@ -36,6 +36,8 @@ export class Shim {
    * socket: their ids cannot be used before it has forgotten them or is gone.
    */
   readonly forgetting = new Set<TaskId>();
+  /** To be called when there is a new connection to the same process: whoever waits in the old one waits anew. */
+  onReconnect: (() => void) | undefined;
   #bootstrap: Bootstrap;
   #client: TaskClient;
 

@@ -38,6 +38,15 @@ export class TaskClient {
     return this.#version;
   }
 
+  /** Calls a method of another service of the same shim. Throws the shim's own error; see `ShimConnection.call`. */
+  send<Req, Res>(
+    method: UnaryMethod<Req, Res>,
+    request: Req,
+    options: { readonly deadline?: number | undefined } = {},
+  ): Promise<Res> {
+    return this.connection.call(method, request, { deadline: options.deadline, metadata: this.#metadata });
+  }
+
   /** Calls the method that `pick` takes of the version's. Throws the shim's own error; see `ShimConnection.call`. */
   async call<Req, Res>(
     pick: (methods: TaskMethods) => UnaryMethod<Req, Res>,

@@ -2,4 +2,5 @@ export type * from './operation.ts';
 export type * from './process.ts';
 export type * from './reply.ts';
 export type * from './report.ts';
+export type * from './sandbox.ts';
 export type * from './shim.ts';

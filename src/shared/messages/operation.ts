@@ -1,8 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { ExecId, Namespace, ProcessRef, ShimId, ShimRef, TaskRef } from '../identifiers.ts';
+import type { ExecId, Namespace, ProcessRef, ShimRef, TaskRef } from '../identifiers.ts';
 import type { Directories } from '../layout.ts';
 import type { Any } from '../wire/any.ts';
 import type { Mount, Stdio } from './process.ts';
+import type { SandboxOperation } from './sandbox.ts';
+import type { PlacementMode, ShimChoice, ShimStart } from './shim.ts';
 
 /** Budgets in milliseconds; docs/architecture.md, "Deadlines". */
 export interface Deadlines {
@@ -40,20 +42,6 @@ export interface WorkerSettings {
   /** Lowest level of the log lines that the slot sends to main. */
   readonly logLevel: string;
 }
-
-/** How a new shim is started. */
-export interface ShimStart {
-  readonly shim: ShimId;
-  /** Absolute path of the binary. */
-  readonly binary: string;
-  /** Runtime options that belong to the shim (`shim_cgroup` and the like). */
-  readonly options?: Any | undefined;
-}
-
-/** Which shim a task is created in: one that runs already, or one of its own. */
-export type ShimChoice =
-  | { readonly kind: 'running'; readonly shim: ShimId }
-  | { readonly kind: 'own'; readonly start: ShimStart };
 
 interface Timed {
   /** When the supervisor gives up, in milliseconds since 1970. Never sent to the shim with Create, Start, Exec or Delete. */
@@ -93,7 +81,7 @@ export interface StartShimOperation extends Timed {
  */
 export interface AdoptShimOperation extends Timed, ShimRef {
   readonly kind: 'adopt-shim';
-  readonly mode: 'per-task' | 'shared';
+  readonly mode: PlacementMode;
   /** Directory with `bootstrap.json` (or an older `address`). */
   readonly bundle: string;
   readonly tasks: readonly TaskRef[];
@@ -223,7 +211,8 @@ export type Operation =
   | StatsOperation
   | CheckpointOperation
   | ResizeOperation
-  | CloseIoOperation;
+  | CloseIoOperation
+  | SandboxOperation;
 
 export type OperationKind = Operation['kind'];
 export type OperationOf<K extends OperationKind> = Extract<Operation, { readonly kind: K }>;

@@ -3,6 +3,7 @@ import type { ExecId, TaskRef } from '../identifiers.ts';
 import type { Any } from '../wire/any.ts';
 import type { OperationKind } from './operation.ts';
 import type { Exit, ExitSource, ProcessInfo, ProcessSnapshot } from './process.ts';
+import type { AdoptSandboxReply, Platform, SandboxMetric, SandboxStatus, StartSandboxReply } from './sandbox.ts';
 import type { BinaryFacts, ShimInfo } from './shim.ts';
 
 /** `containerd.types.RuntimeInfo`, as the shim's `-info` action printed it. */
@@ -77,6 +78,14 @@ export interface ReplyByKind {
   checkpoint: { readonly written: true };
   resize: { readonly resized: true };
   'close-io': { readonly closed: true };
+  'create-sandbox': ShimInfo;
+  'start-sandbox': StartSandboxReply;
+  'stop-sandbox': { readonly stopped: true };
+  'shutdown-sandbox': { readonly ended: true };
+  'adopt-sandbox': AdoptSandboxReply;
+  'sandbox-status': SandboxStatus;
+  'sandbox-platform': Platform;
+  'sandbox-metrics': SandboxMetric;
 }
 
 export type ReplyOf<K extends OperationKind> = ReplyByKind[K];

@@ -1,6 +1,7 @@
 import type { ExecId, ShimRef, TaskRef } from '../identifiers.ts';
 import type { Exit, ExitSource } from './process.ts';
 import type { LostExit } from './reply.ts';
+import type { SandboxExitReport } from './sandbox.ts';
 
 /** A process ended. Can overtake the reply to the `start` that began it: the exit router restores the order. */
 export interface ExitReport extends TaskRef, Exit {
@@ -41,4 +42,11 @@ export interface LogReport {
 }
 
 /** One message from a slot to the supervisor that nobody asked for. */
-export type Report = ExitReport | ShimLostReport | TaskLostReport | ShimLateReport | TaskForgottenReport | LogReport;
+export type Report =
+  | ExitReport
+  | ShimLostReport
+  | TaskLostReport
+  | ShimLateReport
+  | TaskForgottenReport
+  | SandboxExitReport
+  | LogReport;

@@ -1,12 +1,44 @@
 import type { Namespace, ShimId } from '../identifiers.ts';
+import type { Any } from '../wire/any.ts';
 
 export type ShimProtocol = 'ttrpc' | 'grpc';
 
 /** Version of the task API that a shim speaks: `containerd.task.v2.Task` or `containerd.task.v3.Task`. */
 export type TaskApiVersion = 2 | 3;
 
-/** `per-task`: one shim for one task (containerd's way). `shared`: one shim for many tasks. */
-export type PlacementMode = 'per-task' | 'shared';
+/**
+ * Whose a shim is.
+ *
+ * - `per-task`: one task's (containerd's way); it ends with it.
+ * - `shared`: one for many tasks.
+ * - `sandbox`: a sandbox's, for its tasks; it ends with the sandbox.
+ * - `joined`: somebody else's, at an address that came with the task; it is never asked to end.
+ */
+export type PlacementMode = 'per-task' | 'shared' | 'sandbox' | 'joined';
+
+/** How a new shim is started. */
+export interface ShimStart {
+  readonly shim: ShimId;
+  /** Absolute path of the binary. */
+  readonly binary: string;
+  /** Runtime options that belong to the shim (`shim_cgroup` and the like). */
+  readonly options?: Any | undefined;
+}
+
+/** A shim that somebody else runs. */
+export interface ShimAddress {
+  /** Such as `unix:///run/x.sock`. */
+  readonly address: string;
+  readonly protocol: ShimProtocol;
+  readonly apiVersion: TaskApiVersion;
+}
+
+/** Which shim a task is created in: one that this slot has, one of its own, or one that somebody else runs. */
+export type ShimChoice =
+  | { readonly kind: 'running'; readonly shim: ShimId }
+  | { readonly kind: 'own'; readonly start: ShimStart }
+  /** `binary` is for the `delete` action, where that shim is gone. */
+  | { readonly kind: 'joined'; readonly shim: ShimId; readonly at: ShimAddress; readonly binary: string };
 
 /**
  * How a binary's `start` action wants its parameters, learnt once a binary:

@@ -76,7 +76,7 @@ describe('ApiServer', () => {
     '/containerd.services.diff.v1.Diff/Apply',
     '/containerd.services.transfer.v1.Transfer/Transfer',
     '/containerd.services.streaming.v1.Streaming/Stream',
-    '/containerd.services.sandbox.v1.Controller/Update',
+    '/containerd.services.mounts.v1.Mounts/Activate',
   ])('says of %s that it is not served, in words that nobody takes for “not there”', async (method) => {
     const { client } = await serve();
     const failed = client.call(methodAt(method), {});

@@ -19,7 +19,21 @@ export function scriptedSupervisor(script: Partial<TaskManager> = {}): TaskManag
   const noTask = async (ref: { readonly task: string }): Promise<never> => {
     throw notFound(`task ${ref.task} not found`);
   };
+  const noSandbox = async (ref: { readonly sandbox: string }): Promise<never> => {
+    throw notFound(`sandbox ${ref.sandbox} not found`);
+  };
   return {
+    sandboxes: {
+      create: () => Promise.reject(unimplemented('create')),
+      start: noSandbox,
+      stop: noSandbox,
+      wait: noSandbox,
+      status: noSandbox,
+      platform: noSandbox,
+      metrics: noSandbox,
+      update: noSandbox,
+      shutdown: noSandbox,
+    },
     create: () => Promise.reject(unimplemented('create')),
     start: noTask,
     exec: noTask,

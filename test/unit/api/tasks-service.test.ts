@@ -49,7 +49,7 @@ describe('Tasks', () => {
         rootfs: [],
         stdio,
         options: { typeUrl: options.type_url, value: Buffer.alloc(0) },
-        sandbox: 'pod',
+        sandbox: { id: 'pod', isKnown: false },
       },
       {
         runtime: '/usr/bin/shim',
@@ -58,7 +58,7 @@ describe('Tasks', () => {
         stdio: { stdin: '', stdout: '', stderr: '', terminal: false },
         options: { typeUrl: 'other', value: Buffer.from([1]) },
         checkpoint: '/checkpoint',
-        sandbox: 'pod',
+        sandbox: { id: 'pod', isKnown: false },
       },
     ]);
   });

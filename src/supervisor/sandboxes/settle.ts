@@ -1,0 +1,44 @@
+import { TaskError } from '../../shared/errors/index.ts';
+import { parseSandboxId } from '../../shared/identifiers.ts';
+import { timestampNow } from '../../shared/wire/timestamp.ts';
+import type { StoredSandboxExit } from '../../store/sandbox-exit-store.ts';
+import type { Context } from '../context.ts';
+import type { Shim } from '../shim.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Every end of a sandbox comes through here, any number of times; it is told once, and stored before. */
+export function settleSandbox(context: Context, sandbox: Sandbox, exit: StoredSandboxExit): void {
+  const { state } = sandbox;
+  if (state.kind === 'stopped' || state.kind === 'removed') return;
+  const { wasStarted } = sandbox;
+  try {
+    context.sandboxExits.put(sandbox.ref, exit);
+  } catch (error) {
+    // A full disk loses the exit at the next restart; it must not lose it now.
+    context.logger.error('exit not stored', { ...sandbox.ref, error: TaskError.from(error).message });
+  }
+  sandbox.set({ kind: 'stopped', exit });
+  if (wasStarted) context.sandboxEvents.exited(sandbox, exit);
+  sandbox.waiters.resolve(exit);
+}
+
+/**
+ * The shim of a sandbox is gone, and every task of it was told to be over: now the sandbox is. A shim that went because
+ * it was asked to ended well, unless it had said otherwise.
+ */
+export function sandboxShimGone(context: Context, shim: Shim): void {
+  const sandbox = sandboxOf(context, shim);
+  if (sandbox === undefined) return;
+  sandbox.shim = undefined;
+  const seen = sandbox.state.kind === 'ending' ? sandbox.state.exit : sandbox.earlyExit;
+  const made = { status: sandbox.ending ? 0 : 137, exitedAt: timestampNow() };
+  if (context.events.recovering) sandbox.endedUnseen = true;
+  settleSandbox(context, sandbox, { ...(seen ?? made), madeUp: seen === undefined });
+}
+
+/** The sandbox that a shim is of; undefined for other shims, and for one of a create that is being undone. */
+export function sandboxOf({ sandboxes }: Context, shim: Shim): Sandbox | undefined {
+  if (shim.mode !== 'sandbox') return undefined;
+  const sandbox = sandboxes.find({ namespace: shim.namespace, sandbox: parseSandboxId(shim.id) });
+  return sandbox?.shim === shim ? sandbox : undefined;
+}

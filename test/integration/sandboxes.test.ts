@@ -1,0 +1,287 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { adminDefinition, sandboxControllerDefinition as controller } from '../../src/shared/grpc/index.ts';
+import { failureOf } from '../helpers/api-client.ts';
+import { Daemon, nothingLeft } from '../helpers/daemon.ts';
+import { fixtureRuntime, fixtureShims } from '../helpers/fixture-shims.ts';
+import { isAlive } from '../helpers/leftovers.ts';
+import {
+  createMember,
+  createSandbox,
+  launchIn,
+  launchSandbox,
+  removeSandbox,
+  sandboxStatus,
+  startSandbox,
+  stopSandbox,
+  storyOf,
+  waitSandbox,
+} from '../helpers/sandboxes.ts';
+import {
+  createTask,
+  deleteContainer,
+  deleteTask,
+  endTask,
+  getTask,
+  launch,
+  listTasks,
+  Status,
+  subscribe,
+  waitTask,
+} from '../helpers/tasks.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+
+const runtime = fixtureRuntime('sandbox');
+const topics = 'topic~="^/(sandboxes|tasks)/"';
+
+describe('a sandbox', () => {
+  let daemon: Daemon;
+
+  beforeEach(async () => {
+    daemon = await Daemon.start({
+      programs: [fixtureShims],
+      config: '[deadlines]\nstate = "1s"\nshutdown = "1s"\ncleanup = "2s"\n',
+    });
+  });
+
+  afterEach(() => daemon?.[Symbol.asyncDispose]());
+
+  async function shims() {
+    const answer = await daemon.client.call(adminDefinition.listShims, {});
+    return answer.shims.map(({ id, placement, tasks }) => ({ id, placement, tasks }));
+  }
+
+  test('lives from create to shutdown, with its events in order, and nothing is left of it', async () => {
+    const events = subscribe(daemon, topics);
+    await createSandbox(daemon, 'pod', { runtime });
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ sandboxId: 'pod', pid: 0, state: 'SANDBOX_NOTREADY' });
+    const started = await startSandbox(daemon, 'pod');
+    expect(started).toMatchObject({ sandboxId: 'pod', version: 3 });
+    expect(started.address).toMatch(/^ttrpc\+unix:\/\/\//);
+    expect(isAlive(started.pid)).toBe(true);
+    const status = await sandboxStatus(daemon, 'pod', true);
+    expect(status).toMatchObject({ pid: started.pid, state: 'SANDBOX_READY', info: { fixture: 'yes' } });
+    expect(await daemon.client.call(controller.platform, { sandboxId: 'pod' })).toMatchObject({
+      platform: { os: 'linux', architecture: 'fixture' },
+    });
+    const { metrics } = await daemon.client.call(controller.metrics, { sandboxId: 'pod' });
+    expect(metrics).toMatchObject({ id: 'pod' });
+    await daemon.client.call(controller.update, { sandboxId: 'pod', sandbox: { sandboxId: 'pod' } });
+
+    const waiting = waitSandbox(daemon, 'pod');
+    await stopSandbox(daemon, 'pod');
+    expect(await waiting).toBe(143);
+    // It can be asked again, and waited for again.
+    await stopSandbox(daemon, 'pod');
+    expect(await waitSandbox(daemon, 'pod')).toBe(143);
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_NOTREADY' });
+    await removeSandbox(daemon, 'pod');
+    expect((await failureOf(waitSandbox(daemon, 'pod'))).code).toBe('NOT_FOUND');
+    await waitFor(() => storyOf(events.messages).length >= 3);
+    expect(storyOf(events.messages)).toEqual(['create pod', 'start pod', 'exit pod 143']);
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('has its tasks in its own shim, and outlives them', async () => {
+    await launchSandbox(daemon, 'pod', { runtime });
+    // A task may have the sandbox's own id.
+    for (const id of ['pod', 'other']) await launchIn(daemon, 'pod', id, { runtime });
+    expect(await shims()).toEqual([{ id: 'pod', placement: 'sandbox', tasks: 2 }]);
+    for (const id of ['pod', 'other']) await endTask(daemon, id);
+    expect(await shims()).toEqual([{ id: 'pod', placement: 'sandbox', tasks: 0 }]);
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_READY' });
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test.each([
+    ['stop', (on: Daemon) => stopSandbox(on, 'pod'), 143],
+    ['its own end', async (_: Daemon, pid: number) => void process.kill(pid, 'SIGKILL'), 137],
+  ])('takes its tasks with it by %s: their exits first, once each, then its own', async (_, end, status) => {
+    const events = subscribe(daemon, topics);
+    const { pid } = await launchSandbox(daemon, 'pod', { runtime });
+    for (const id of ['one', 'two']) await launchIn(daemon, 'pod', id, { runtime });
+    await launch(daemon, 'apart', { runtime });
+    const waiting = waitSandbox(daemon, 'pod');
+    await end(daemon, pid);
+    expect(await waiting).toBe(status);
+    for (const id of ['one', 'two']) expect(await getTask(daemon, id)).toMatchObject({ status: Status.STOPPED });
+    expect(await getTask(daemon, 'apart')).toMatchObject({ status: Status.RUNNING });
+    await createMember(daemon, 'pod', 'late', { runtime });
+    expect(await failureOf(createTask(daemon, 'late'))).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('takes no more tasks'),
+    });
+    await removeSandbox(daemon, 'pod');
+    // What is left of them is their exits.
+    for (const id of ['one', 'two']) {
+      expect(await waitTask(daemon, id)).toEqual({ status: 137 });
+      expect(await deleteTask(daemon, id)).toBe(137);
+      await deleteContainer(daemon, id);
+    }
+    const story = storyOf(events.messages);
+    expect(story.toSorted()).toEqual(
+      ['create pod', 'start pod', 'exit task one 137', 'exit task two 137', `exit pod ${status}`].toSorted(),
+    );
+    expect(story.at(-1)).toBe(`exit pod ${status}`);
+    await endTask(daemon, 'apart');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('whose shim is killed ends its tasks with one exit each, and then itself with one', async () => {
+    const events = subscribe(daemon, topics);
+    await launchSandbox(daemon, 'pod', { runtime });
+    for (const id of ['one', 'two']) await launchIn(daemon, 'pod', id, { runtime });
+    const { shims: found } = await daemon.client.call(adminDefinition.listShims, {});
+    process.kill(found[0]?.pid ?? 0, 'SIGKILL');
+    expect(await waitSandbox(daemon, 'pod')).toBe(137);
+    const story = storyOf(events.messages).slice(2);
+    expect(story.toSorted()).toEqual(['exit pod 137', 'exit task one 137', 'exit task two 137']);
+    expect(story.at(-1)).toBe('exit pod 137');
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_NOTREADY', address: '' });
+    // It is known until it is shut down, after a restart too.
+    await daemon.kill();
+    await daemon.start();
+    expect(await waitSandbox(daemon, 'pod')).toBe(137);
+    for (const id of ['one', 'two']) {
+      expect(await deleteTask(daemon, id)).toBe(137);
+      await deleteContainer(daemon, id);
+    }
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('goes with a shim that leaves on stop and tells nothing, and its tasks have ended before', async () => {
+    const events = subscribe(daemon, topics);
+    await launchSandbox(daemon, 'pod', { runtime, annotations: { mute: '', leave: 'StopSandbox' } });
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_READY', pid: 0 });
+    await launchIn(daemon, 'pod', 'one', { runtime });
+    await stopSandbox(daemon, 'pod');
+    expect(await waitSandbox(daemon, 'pod')).toBe(0);
+    expect(storyOf(events.messages).slice(2)).toEqual(['exit task one 137', 'exit pod 0']);
+    expect(await deleteTask(daemon, 'one')).toBe(137);
+    await deleteContainer(daemon, 'one');
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('gives its tasks the grace of a stop to end by themselves', async () => {
+    await launchSandbox(daemon, 'pod', { runtime });
+    await launchIn(daemon, 'pod', 'one', { runtime });
+    await stopSandbox(daemon, 'pod', 10);
+    expect(await waitTask(daemon, 'one')).toEqual({ status: 143 });
+    await deleteTask(daemon, 'one');
+    await deleteContainer(daemon, 'one');
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('whose tasks nobody deleted can be shut down, and they can be deleted after', async () => {
+    await launchSandbox(daemon, 'pod', { runtime });
+    await launchIn(daemon, 'pod', 'one', { runtime });
+    await createMember(daemon, 'pod', 'unstarted', { runtime });
+    await createTask(daemon, 'unstarted');
+    await removeSandbox(daemon, 'pod');
+    expect(await shims()).toEqual([]);
+    for (const id of ['one', 'unstarted']) {
+      expect(await deleteTask(daemon, id)).toBe(137);
+      await deleteContainer(daemon, id);
+    }
+    // The id works again.
+    await launchSandbox(daemon, 'pod', { runtime });
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  describe('that was killed with the daemon', () => {
+    test('is adopted with its tasks, and each exit comes once', async () => {
+      const { pid } = await launchSandbox(daemon, 'pod', { runtime });
+      for (const id of ['one', 'two']) await launchIn(daemon, 'pod', id, { runtime });
+      await daemon.kill();
+      await daemon.start();
+      const events = subscribe(daemon, topics);
+      expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ pid, state: 'SANDBOX_READY' });
+      expect(await shims()).toEqual([{ id: 'pod', placement: 'sandbox', tasks: 2 }]);
+      process.kill(pid, 'SIGKILL');
+      expect(await waitSandbox(daemon, 'pod')).toBe(137);
+      await removeSandbox(daemon, 'pod');
+      const story = storyOf(events.messages);
+      expect(story.toSorted()).toEqual(['exit pod 137', 'exit task one 137', 'exit task two 137']);
+      expect(story.at(-1)).toBe('exit pod 137');
+      for (const id of ['one', 'two']) {
+        await deleteTask(daemon, id);
+        await deleteContainer(daemon, id);
+      }
+      expect(await daemon.settled()).toEqual(nothingLeft);
+    });
+
+    test.each([
+      ['ended', (pid: number) => process.kill(pid, 'SIGKILL')],
+      ['was lost with its shim', () => undefined],
+    ])('and %s meanwhile is told once, when somebody listens', async (what, end) => {
+      const { pid } = await launchSandbox(daemon, 'pod', { runtime });
+      await launchIn(daemon, 'pod', 'one', { runtime });
+      const { shims: found } = await daemon.client.call(adminDefinition.listShims, {});
+      await daemon.kill();
+      end(pid);
+      if (what !== 'ended') process.kill(found[0]?.pid ?? 0, 'SIGKILL');
+      await waitFor(() => !isAlive(pid), { doing: 'the sandbox to end' });
+      await daemon.start();
+      expect(await waitSandbox(daemon, 'pod')).toBe(137);
+      const events = subscribe(daemon, topics);
+      await waitFor(() => storyOf(events.messages).some((line) => line.startsWith('exit pod')));
+      expect(storyOf(events.messages).filter((line) => line.startsWith('exit pod'))).toEqual(['exit pod 137']);
+      expect(await waitTask(daemon, 'one')).toEqual({ status: 137 });
+      await daemon.kill();
+      await daemon.start();
+      const later = subscribe(daemon, topics);
+      expect(await waitSandbox(daemon, 'pod')).toBe(137);
+      await deleteTask(daemon, 'one');
+      await deleteContainer(daemon, 'one');
+      await removeSandbox(daemon, 'pod');
+      expect(storyOf(later.messages)).toEqual([]);
+      expect(await daemon.settled()).toEqual(nothingLeft);
+    });
+
+    const shutDown = async () => {
+      await daemon.client.call(controller.shutdown, { sandboxId: 'pod' });
+    };
+
+    /** Brings a sandbox to where its shim hangs in `method`. */
+    async function hangIn(method: string): Promise<void> {
+      const options = { runtime, annotations: { hang: method } };
+      const creating = createSandbox(daemon, 'pod', options);
+      creating.catch(() => undefined);
+      if (method !== 'CreateSandbox') {
+        await creating;
+        const starting = startSandbox(daemon, 'pod');
+        starting.catch(() => undefined);
+        if (method !== 'StartSandbox') {
+          await starting;
+          await launchIn(daemon, 'pod', 'one', { runtime });
+          const ending = method === 'StopSandbox' ? stopSandbox(daemon, 'pod') : removeSandbox(daemon, 'pod');
+          ending.catch(() => undefined);
+        }
+      }
+      // The fixture says so before it hangs.
+      const bundle = path.join(daemon.state, daemon.namespace, '.sandboxes/pod');
+      await waitFor(() => existsSync(path.join(bundle, `called-${method}`)));
+    }
+
+    test.each([
+      ['CreateSandbox is gone', 'CreateSandbox', async () => (await failureOf(shutDown())).code, 'NOT_FOUND'],
+      ['StartSandbox runs', 'StartSandbox', async () => (await sandboxStatus(daemon, 'pod')).state, 'SANDBOX_READY'],
+      ['StopSandbox can be shut down', 'StopSandbox', shutDown, undefined],
+      ['ShutdownSandbox can be shut down again', 'ShutdownSandbox', shutDown, undefined],
+    ])('in the middle of %s, and leaves nothing', async (_, method, after, expected) => {
+      await hangIn(method);
+      await daemon.kill();
+      await daemon.start();
+      expect(await after()).toBe(expected);
+      await shutDown().catch(() => undefined);
+      for (const { id } of await listTasks(daemon)) await deleteTask(daemon, id ?? '');
+      expect(await daemon.settled()).toEqual(nothingLeft);
+    });
+  });
+});
