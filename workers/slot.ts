@@ -35,6 +35,8 @@ export class WorkerSlot {
   readonly #reserved = new Set<string>();
   /** Tasks whose shim did not answer when it was adopted, with the reason. */
   readonly silent = new Map<string, string>();
+  /** Tasks that need the shim of their group no longer, by key. */
+  readonly leaving = new Set<string>();
   readonly #lateDeletes = new Map<string, Exit>();
   readonly #port: MessagePort;
 
@@ -64,11 +66,13 @@ export class WorkerSlot {
     const key = taskKey(ref);
     if (this.tasks.has(key) || this.#reserved.has(key)) throw alreadyExists(`task ${ref.task}: already exists`);
     this.#reserved.add(key);
+    this.leaving.delete(key);
     for (const late of this.#lateDeletes.keys()) if (late.startsWith(`${key}/`)) this.#lateDeletes.delete(late);
   }
 
   release(ref: TaskRef): void {
     this.#reserved.delete(taskKey(ref));
+    this.leaving.delete(taskKey(ref));
   }
 
   isReserved(ref: TaskRef): boolean {
@@ -84,6 +88,7 @@ export class WorkerSlot {
   remove(task: Task): void {
     const key = taskKey(task.ref);
     if (this.tasks.get(key) === task) this.tasks.delete(key);
+    this.leaving.delete(key);
     task.shim.tasks.delete(task.ref.task);
   }
 

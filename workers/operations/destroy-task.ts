@@ -10,7 +10,8 @@ import { endRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims, killShim } from '../shim/end-shim.ts';
 import { type ForcedExit, forceDelete } from '../shim/force-delete.ts';
 import { killProcess, untilGone } from '../shim/host-process.ts';
-import { savedProcess } from '../shim/launch-shim.ts';
+import { savedProcess } from '../shim/process-file.ts';
+import { leaveGroup } from '../shim/shim-group.ts';
 import { unlinkDeadSocket } from '../shim/socket-file.ts';
 import { endStuckRuntimes } from '../shim/watchdog.ts';
 import { taskKey, type WorkerSlot } from '../slot.ts';
@@ -56,7 +57,7 @@ async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskRe
     // From here on the end of its connection is no loss to report.
     if (own) {
       shim.state = 'stopping';
-      await killShim(slot, shim);
+      if (!(await leaveGroup(slot, shim))) await killShim(slot, shim);
     }
     at = await endRemains(slot, { ref, bundle, binary: shim.binary });
     if (own) await endShim(slot, shim);

@@ -5,7 +5,7 @@ import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
 import { removeBundle } from '../shim/bundle.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
 import { killProcess, untilGone } from '../shim/host-process.ts';
-import { savedProcess } from '../shim/launch-shim.ts';
+import { savedProcess } from '../shim/process-file.ts';
 import type { Shim } from '../shim/shim.ts';
 import { unlinkDeadSocket } from '../shim/socket-file.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';

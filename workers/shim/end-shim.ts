@@ -3,6 +3,7 @@ import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { type HostProcess, isAlive, killProcess, processesOf, socketPathsOf, untilGone } from './host-process.ts';
 import type { Shim } from './shim.ts';
+import { leaveGroup } from './shim-group.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
 
 const maxLooks = 5;
@@ -43,12 +44,12 @@ export async function killShim(slot: WorkerSlot, shim: Shim): Promise<boolean> {
 
 /**
  * Asks a shim without tasks to end, makes sure that it did, and removes its socket file; its bundle is left. From the
- * first moment it takes no task and its end is no loss. Never throws.
+ * first moment it takes no task and its end is no loss. A shim that others need is left. Never throws.
  */
 export async function endShim(slot: WorkerSlot, shim: Shim): Promise<void> {
   shim.state = 'stopping';
-  if (shim.mode === 'joined') {
-    // Somebody else's: it has other tasks, or will have.
+  // Somebody else's, or one that other tasks of its group need: the connection is all that ends.
+  if (shim.mode === 'joined' || (await leaveGroup(slot, shim))) {
     shim.client.connection.close();
     forget(slot, shim);
     return;

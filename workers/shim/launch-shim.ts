@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,11 +16,10 @@ import { endStrayShims } from './end-shim.ts';
 import { type HostProcess, identifyProcess, processesOf, worksIn } from './host-process.ts';
 import { watchConnection } from './lost-shim.ts';
 import { binaryOf } from './older-bundle.ts';
+import { savedProcess, saveProcess } from './process-file.ts';
 import { Shim } from './shim.ts';
-import { writeFileWhole } from './write-file.ts';
+import { namesGroup } from './shim-group.ts';
 
-/** What is kept of a shim's process beside its `bootstrap.json`, so that it can be recognized later. */
-const processFile = 'shim.json';
 /** How long a shim that answered with its address may take to listen there. */
 const listenGrace = 1000;
 const socketNameLength = '/'.length + 64;
@@ -100,27 +98,6 @@ async function dialNewShim(bootstrap: Bootstrap, deadline: number): Promise<Shim
   }
 }
 
-let boot: string | undefined;
-const bootId = (): string => (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
-
-async function saveProcess(bundle: string, process: HostProcess): Promise<void> {
-  await writeFileWhole(path.join(bundle, processFile), JSON.stringify({ ...process, boot: bootId() }), 0o600);
-}
-
-/** The process of a bundle's shim, as it was recognized when it was started; undefined where that was not kept. */
-export async function savedProcess(bundle: string): Promise<HostProcess | undefined> {
-  try {
-    const value: unknown = JSON.parse(readFileSync(path.join(bundle, processFile), 'utf8'));
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, startTime, boot }: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value));
-    // Start times count from the boot: after another one the same pair can be any process.
-    if (boot !== undefined && boot !== bootId()) return undefined;
-    return typeof pid === 'number' && typeof startTime === 'number' ? { pid, startTime } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Makes a connected shim one of this slot's, and watches its connection. */
 export async function registerShim(
   slot: WorkerSlot,
@@ -138,7 +115,16 @@ export async function registerShim(
   const { namespace, start, mode, bundle, bootstrap, connection, deadline } = options;
   const ref = { namespace, shim: start.shim };
   const known = await savedProcess(bundle);
-  const shim = new Shim({ ref, mode, binary: start.binary, bundle, bootstrap, connection, process: known });
+  const shim = new Shim({
+    ref,
+    mode,
+    binary: start.binary,
+    bundle,
+    bootstrap,
+    connection,
+    process: known,
+    grouped: mode === 'per-task' && namesGroup(bundle),
+  });
   if (known === undefined) {
     shim.process = await askProcess(shim, earlier(deadlineIn(slot.settings.deadlines.state), deadline));
     if (shim.process !== undefined) await saveProcess(bundle, shim.process);

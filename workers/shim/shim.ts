@@ -21,6 +21,8 @@ export class Shim {
   /** Absolute path; empty where a bundle of an older version does not tell it and its process neither. */
   binary: string;
   readonly bundle: string;
+  /** Its task's spec names a group: other tasks may have the same shim process. */
+  readonly grouped: boolean;
   /** Undefined where it is not known, or was started for another bundle: then it is not this one's to kill. */
   process: HostProcess | undefined;
   readonly tasks = new Map<TaskId, Task>();
@@ -49,12 +51,14 @@ export class Shim {
     readonly bootstrap: Bootstrap;
     readonly connection: ShimConnection;
     readonly process: HostProcess | undefined;
+    readonly grouped: boolean;
   }) {
     this.ref = options.ref;
     this.mode = options.mode;
     this.binary = options.binary;
     this.bundle = options.bundle;
     this.process = options.process;
+    this.grouped = options.grouped;
     this.#bootstrap = options.bootstrap;
     this.#client = this.#clientOf(options.connection);
   }

@@ -7,7 +7,7 @@ import { readBootstrap, readShimBinaryPath } from '../../shim/bootstrap-file.ts'
 import { endRemains, sandboxRemains } from '../../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../../shim/end-shim.ts';
 import { killProcess, untilGone } from '../../shim/host-process.ts';
-import { savedProcess } from '../../shim/launch-shim.ts';
+import { savedProcess } from '../../shim/process-file.ts';
 import { dropSandboxBundle } from '../../shim/sandbox-bundle.ts';
 import { callSandbox, sandboxMethods } from '../../shim/sandbox-methods.ts';
 import type { Shim } from '../../shim/shim.ts';
