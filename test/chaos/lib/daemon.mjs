@@ -22,6 +22,9 @@ export class Daemon {
   #log;
   #options;
   #starting;
+  #streams = new Set();
+  /** Of the last event that was read from the log. */
+  #cursor;
   starts = 0;
   /** True once it is not to be started again. */
   over = false;
@@ -126,37 +129,82 @@ export class Daemon {
     return metadata;
   }
 
-  /** Tells the ledger of exit events for as long as the run lasts, over any number of lost connections. */
+  /** Calls a method that answers with a stream; resolves when that has ended, to the failure that ended it. */
+  #stream(method, request, onMessage) {
+    return new Promise((resolve) => {
+      const { path, requestSerialize, responseDeserialize } = method;
+      const stream = this.#client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        this.#metadata(),
+        {},
+      );
+      this.#streams.add(stream);
+      const over = (error) => {
+        this.#streams.delete(stream);
+        resolve(error);
+      };
+      stream.on('data', onMessage);
+      stream.once('error', over);
+      stream.once('end', () => over(undefined));
+    });
+  }
+
+  get #exitFilter() {
+    return `namespace==${this.namespace},topic=="/tasks/exit"`;
+  }
+
+  #readExit({ value }) {
+    const exit = this.eventTypes.TaskExit.decode(value);
+    const exec = exit.id === exit.containerId ? '' : exit.id;
+    return { task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus };
+  }
+
+  /** Tells the ledger of the exits that a subscriber gets, for as long as the run lasts, over any number of lost connections. */
   async followExits(ledger) {
     const { subscribe } = this.definitions.eventsDefinition;
     while (!this.over) {
-      await new Promise((resolve) => {
-        const stream = this.#client.makeServerStreamRequest(
-          subscribe.path,
-          subscribe.requestSerialize,
-          subscribe.responseDeserialize,
-          { filters: [`namespace==${this.namespace},topic=="/tasks/exit"`] },
-          this.#metadata(),
-          {},
-        );
-        this.endFollowing = () => stream.cancel();
-        stream.on('data', ({ event }) => {
-          const exit = this.eventTypes.TaskExit.decode(event.value);
-          const exec = exit.id === exit.containerId ? '' : exit.id;
-          ledger.listening();
-          ledger.event({ task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus });
-        });
-        stream.once('error', resolve);
-        stream.once('end', resolve);
+      await this.#stream(subscribe, { filters: [this.#exitFilter] }, ({ event }) => {
+        ledger.listening();
+        ledger.event(this.#readExit(event));
       });
       ledger.deaf();
       await delay(50);
     }
   }
 
+  /** Tells the ledger of the exits in the daemon's own log of events, read on from the last one whenever the stream breaks. */
+  async followLog(ledger) {
+    while (!this.over) {
+      await this.#readLog(ledger, {});
+      await delay(50);
+    }
+  }
+
+  /** Reads the log to its end of now. */
+  async finishLog(ledger) {
+    const error = await this.#readLog(ledger, { untilNow: true });
+    if (error) ledger.violation(`the log of events cannot be read: ${error.message}`);
+  }
+
+  async #readLog(ledger, more) {
+    const from = this.#cursor === undefined ? { oldest: true } : { after: this.#cursor };
+    const request = { filters: [this.#exitFilter], ...from, ...more };
+    const error = await this.#stream(this.definitions.adminDefinition.events, request, ({ cursor, event }) => {
+      // Read by finishLog too.
+      if (this.#cursor !== undefined && BigInt(String(cursor)) <= BigInt(String(this.#cursor))) return;
+      this.#cursor = cursor;
+      ledger.logged(this.#readExit(event));
+    });
+    if (error?.code === grpc.status.OUT_OF_RANGE) ledger.violation(`the log of events has a gap: ${error.details}`);
+    return error;
+  }
+
   close() {
     this.over = true;
-    this.endFollowing?.();
+    for (const stream of this.#streams) stream.cancel();
     this.#client.close();
     this.#log.end();
   }

@@ -13,6 +13,7 @@ const eventGrace = 3000;
 export class Ledger {
   #entries = new Map();
   #events = new Map();
+  #logged = new Map();
   #kills = [];
   /** When somebody listened for events, from the first that came until the stream broke. */
   #listened = [];
@@ -68,12 +69,22 @@ export class Ledger {
     }
   }
 
-  event({ task, exec, pid, status }) {
+  /** A subscriber got an exit event. */
+  event(exit) {
+    this.#once(this.#events, exit, 'exit events');
+  }
+
+  /** An exit event is in the daemon's log, which outlives it: each exit has to be there. */
+  logged(exit) {
+    this.#once(this.#logged, exit, 'exits in the log');
+  }
+
+  #once(all, { task, exec, pid, status }, what) {
     const key = `${task}/${exec}/${pid}`;
-    const seen = this.#events.get(key) ?? [];
+    const seen = all.get(key) ?? [];
     seen.push(status);
-    this.#events.set(key, seen);
-    if (seen.length > 1) this.violation(`${key}: repeated: exit events with ${seen.join(', ')}`);
+    all.set(key, seen);
+    if (seen.length > 1) this.violation(`${key}: repeated: ${what} with ${seen.join(', ')}`);
   }
 
   /** The subscription stands: an event came through it. */
@@ -102,11 +113,12 @@ export class Ledger {
     for (const [key, entry] of this.#entries) {
       if (entry.reported === undefined) this.violation(`${key}: lost: nobody was told how it ended`);
       if (entry.identity && isAlive(entry.identity)) this.violation(`${key}: process ${entry.pid} lives on`);
-      const [told] = this.#events.get(key) ?? [];
-      if (told === undefined) {
-        if (entry.reported !== undefined && this.#wasHeard(entry)) this.violation(`${key}: lost: no exit event came`);
-      } else if (entry.reported !== undefined && told !== entry.reported) {
-        this.violation(`${key}: the event said ${told}, calls said ${entry.reported}`);
+      if (entry.reported === undefined) continue;
+      if (!this.#logged.has(key)) this.violation(`${key}: lost: its exit is not in the log of events`);
+      if (!this.#events.has(key) && this.#wasHeard(entry)) this.violation(`${key}: lost: no exit event came`);
+      const said = [...(this.#events.get(key) ?? []), ...(this.#logged.get(key) ?? [])];
+      for (const told of new Set(said)) {
+        if (told !== entry.reported) this.violation(`${key}: the event said ${told}, calls said ${entry.reported}`);
       }
     }
   }
@@ -120,6 +132,7 @@ export class Ledger {
       endedWithTheirShim: count(({ reported, status }) => reported !== status && reported === madeUp),
       exitEvents: this.#events.size,
       exitEventsOfOthers: [...this.#events.keys()].filter((key) => !this.#entries.has(key)).length,
+      exitsLogged: this.#logged.size,
       /** Exits whose event was owed: somebody listened all the time. */
       exitEventsOwed: count((entry) => entry.reported !== undefined && this.#wasHeard(entry)),
       /** Exits whose event nobody got, while the stream was broken. */

@@ -15,7 +15,8 @@ Options:
   --seed S         any text; the same one makes the same choices again (default 1)
   --placement P    auto, shared, per-task, or all: the three side by side, a daemon for each (default auto)
   --width N        containers at once, 1 to 64 (default 6)
-  --calm N         containers in each of six rounds without faults that memory is judged by; 0 for none (default 60)
+  --calm N         containers in each of the rounds without faults that memory is judged by, at least 30; with fewer it
+                   is not judged, with 0 there are none (default 60)
   --build DIR      the build to run (default: $SHIMD_BUILD, or dist)
   --json           print the summary as JSON instead of as a table
   --verbose        say what is done, and when, on standard error

@@ -9,6 +9,7 @@ const rows = [
   ['ended with their shim', ({ endedWithTheirShim }) => endedWithTheirShim],
   ['exit events', ({ exitEvents, exitEventsOfOthers }) => `${exitEvents}, ${exitEventsOfOthers} of others`],
   ['owed, missed while deaf', (one) => `${one.exitEventsOwed}, ${one.exitEventsMissed}`],
+  ['exits in the log', ({ exitsLogged }) => exitsLogged],
   ['kill -9 of the daemon', ({ faults }) => faults.daemon],
   ['threads lost', ({ faults }) => faults.thread],
   ['shims killed', ({ faults }) => faults.killShim],

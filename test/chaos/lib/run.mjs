@@ -7,8 +7,10 @@ import { Life, planLife } from './life.mjs';
 import { Random } from './random.mjs';
 import { findRuntimes } from './runtimes.mjs';
 
-/** Rounds without faults at the end, in two halves. The second half must not be larger than the first. */
+/** Rounds without faults at the end, after one that warms up, in two halves. The second must not be larger than the first. */
 const calmRounds = 6;
+/** With fewer containers in a round it is not warm at all, and nothing is judged. */
+const leastCalm = 30;
 /** Compiled code and uncollected garbage still grow a little then; a leak grows with every round. */
 const mostGrowth = 1.25;
 /** Descriptors come and go with shims and clients; one that is lost with each task shows in 60 tasks. */
@@ -70,7 +72,7 @@ class Run {
       ({ kind }) => this.#ground.isMounted || kind !== 'disk',
     );
     await daemon.start();
-    const following = daemon.followExits(ledger);
+    const following = Promise.all([daemon.followExits(ledger), daemon.followLog(ledger)]);
     const end = Date.now() + milliseconds;
     const broken = faults.run(plan, this.#log);
     await this.#live(longestRun, () => Date.now() < end && ledger.violations.length < mostViolations);
@@ -83,6 +85,7 @@ class Run {
     this.#log('settle');
     const left = await this.#ground.settled({ daemon: daemon.pid, sockets: faults.sockets });
     for (const what of left) ledger.violation(`left: ${what}`);
+    await daemon.finishLog(ledger);
     daemon.close();
     await following;
     await daemon.kill('SIGTERM');
@@ -128,7 +131,7 @@ class Run {
     const memory = [];
     const descriptors = [];
     if (this.#options.calm === 0) return { memory, descriptors };
-    for (let round = 0; round < calmRounds; round += 1) {
+    for (let round = 0; round <= calmRounds; round += 1) {
       const last = this.#nextLife + this.#options.calm;
       let [least, fewest] = [Infinity, Infinity];
       const sampling = setInterval(() => {
@@ -137,9 +140,11 @@ class Run {
       }, 250);
       await this.#live(longestCalmRun, () => this.#nextLife < last);
       clearInterval(sampling);
+      if (round === 0) continue;
       memory.push(Math.round(least * 10) / 10);
       descriptors.push(fewest);
     }
+    if (this.#options.calm < leastCalm) return { memory, descriptors };
     // The least of each half: how much garbage there is at one moment is chance, and what a leak has taken is never given back.
     const [early, late] = halves(memory);
     if (late > early * mostGrowth) {

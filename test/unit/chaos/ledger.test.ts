@@ -19,6 +19,7 @@ interface Ledger {
   shimKilled(tasks: readonly string[]): void;
   reported(key: string, status: number, how: string): void;
   event(process: Process): void;
+  logged(process: Process): void;
   listening(): void;
   deaf(): void;
   check(): void;
@@ -40,9 +41,10 @@ describe('the ledger of a chaos run', () => {
     ledger = new Ledger(() => now);
   });
 
-  /** The process ran and its exit was told by Wait, and by an event where that is said. */
+  /** The process ran and its exit was told by Wait, in the log, and by an event unless that is said. */
   function lived({ told = 3, event = true }: { told?: number; event?: boolean } = {}): string {
     const key = ledger.started({ ...init, since: now });
+    ledger.logged({ ...init, status: told });
     ledger.reported(key, told, 'Wait');
     if (event) ledger.event({ ...init, status: told });
     return key;
@@ -85,6 +87,7 @@ describe('the ledger of a chaos run', () => {
     const key = ledger.started({ ...init, since: now });
     ledger.shimKilled(['b']);
     ledger.shimKilled(['a']);
+    ledger.logged({ ...init, status: 137 });
     ledger.reported(key, 137, 'Wait');
     expect(verdict()).toEqual([]);
     expect(ledger.counts).toMatchObject({ endedWithTheirShim: 1 });
@@ -103,9 +106,18 @@ describe('the ledger of a chaos run', () => {
     expect(verdict()).toEqual([expect.stringContaining('repeated: exit events with 3, 3')]);
   });
 
+  test('sees an exit that is twice in the log, and one that is not there', () => {
+    lived();
+    ledger.logged(init);
+    expect(verdict()).toEqual([expect.stringContaining('repeated: exits in the log with 3, 3')]);
+    ledger = new Ledger(() => now);
+    ledger.reported(ledger.started({ ...init, since: now }), 3, 'Wait');
+    expect(verdict()).toEqual([expect.stringContaining('lost: its exit is not in the log')]);
+  });
+
   test('sees an event that says something else than the calls', () => {
     const key = ledger.started({ ...init, since: now });
-    ledger.event({ ...init, status: 4 });
+    ledger.logged({ ...init, status: 4 });
     ledger.reported(key, 3, 'Wait');
     expect(verdict()).toEqual([expect.stringContaining('the event said 4, calls said 3')]);
   });
@@ -154,6 +166,7 @@ describe('the ledger of a chaos run', () => {
   test('lets the way a process ends be decided later', () => {
     const key = ledger.started({ ...init, since: now });
     ledger.willEnd(key, 9);
+    ledger.logged({ ...init, status: 9 });
     ledger.reported(key, 9, 'Wait');
     expect(verdict()).toEqual([]);
   });
