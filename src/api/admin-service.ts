@@ -1,24 +1,44 @@
 import type { EventTail, TailStart } from '../events/index.ts';
 import { adminDefinition, type RequestOf } from '../shared/grpc/index.ts';
+import { deadlineIn, earlier, until } from '../shared/util/deadline.ts';
 import { wireAny } from '../shared/wire/any.ts';
 import { plainInteger } from '../shared/wire/integer.ts';
 import { millisecondsOf, plainTimestamp, timestampOf } from '../shared/wire/timestamp.ts';
 import { type Service, serverStream, unary } from './binding.ts';
+import type { ServiceKeeper } from './service-keeper.ts';
 import type { TaskManager } from './task-manager.ts';
 import { parseTask } from './task-requests.ts';
 
 export interface AdminServiceOptions {
   readonly tasks: TaskManager;
+  readonly services: ServiceKeeper;
   readonly tail: EventTail;
 }
 
+const sigterm = 15;
+/** What a stop may take beyond its patience: a kill, and a restart that was under way. Milliseconds. */
+const stopGrace = 60_000;
+
 /** `shimd.v1.Admin`: what containerd's API cannot say. */
-export function adminService({ tasks, tail }: AdminServiceOptions): Service<typeof adminDefinition> {
+export function adminService({ tasks, services, tail }: AdminServiceOptions): Service<typeof adminDefinition> {
   return {
     deleteTask: unary(adminDefinition.deleteTask, async (request, context) => {
       const task = parseTask(context.namespace(), request.containerId);
+      services.hold(task);
       const exit = await (request.force ? tasks.destroy(task, context.limits) : tasks.delete(task, context.limits));
       return { pid: exit.pid, exitStatus: exit.status, exitedAt: exit.exitedAt };
+    }),
+
+    stopTask: unary(adminDefinition.stopTask, async (request, context) => {
+      const task = parseTask(context.namespace(), request.containerId);
+      const { patience } = request;
+      const stopped = services.stop(task, { signal: request.signal || sigterm, patience });
+      const exit = await until(stopped, {
+        deadline: earlier(deadlineIn(patience + stopGrace), context.limits.deadline),
+        signal: context.limits.signal,
+        doing: `stopping task ${task.task}`,
+      });
+      return exit === undefined ? { ended: false } : { ended: true, exitStatus: exit.status, exitedAt: exit.exitedAt };
     }),
 
     listShims: unary(adminDefinition.listShims, () => ({

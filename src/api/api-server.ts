@@ -18,6 +18,7 @@ import { namespacesService } from './namespaces-service.ts';
 import { reflectionService } from './reflection-service.ts';
 import { sandboxControllerService } from './sandbox-controller-service.ts';
 import { sandboxStoreService } from './sandbox-store-service.ts';
+import type { ServiceKeeper } from './service-keeper.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import type { TaskManager } from './task-manager.ts';
 import { tasksService } from './tasks-service.ts';
@@ -26,6 +27,7 @@ import { type VersionInfo, versionService } from './version-service.ts';
 
 export interface ApiServerOptions {
   readonly supervisor: TaskManager;
+  readonly services: ServiceKeeper;
   readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'sandboxes' | 'instance'>;
   readonly exchange: EventExchange;
   readonly tail: EventTail;
@@ -146,7 +148,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function bindings(options: ApiServerOptions): Binding[] {
-  const { supervisor: tasks, store, exchange, tail, logger, version } = options;
+  const { supervisor: tasks, services: keeper, store, exchange, tail, logger, version } = options;
   const services: Readonly<Record<string, Readonly<Record<string, Binding>>>> = {
     'containerd.services.containers.v1.Containers': containersService({ containers: store.containers, exchange }),
     'containerd.services.events.v1.Events': eventsService({ exchange, tasks }),
@@ -164,12 +166,13 @@ function bindings(options: ApiServerOptions): Binding[] {
     'containerd.services.sandbox.v1.Store': sandboxStoreService({ sandboxes: store.sandboxes }),
     'containerd.services.tasks.v1.Tasks': tasksService({
       tasks,
+      services: keeper,
       containers: store.containers,
       sandboxes: store.sandboxes,
       logger,
     }),
     'containerd.services.version.v1.Version': versionService(version),
-    'shimd.v1.Admin': adminService({ tasks, tail }),
+    'shimd.v1.Admin': adminService({ tasks, services: keeper, tail }),
   };
   const served = Object.keys(services);
   const health = healthService(new Set(served));

@@ -10,6 +10,7 @@ const types = {
   metadata: 'io.containerd.metadata.v1',
   runtime: 'io.containerd.runtime.v2',
   sandbox: 'io.containerd.sandbox.controller.v1',
+  monitor: 'io.containerd.monitor.container.v1',
   grpc: 'io.containerd.grpc.v1',
 } as const;
 
@@ -21,6 +22,7 @@ export const plugins: readonly Plugin[] = [
   { type: types.event, id: 'exchange', requires: [] },
   { type: types.metadata, id: 'lmdb', requires: [] },
   { ...runtimePlugin, requires: [types.event, types.metadata] },
+  { type: types.monitor, id: 'restart', requires: [types.event, types.runtime, types.metadata] },
   { type: types.grpc, id: 'containers', requires: [types.metadata, types.event] },
   { type: types.grpc, id: 'events', requires: [types.event] },
   { type: types.grpc, id: 'healthcheck', requires: [] },

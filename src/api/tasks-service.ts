@@ -10,12 +10,14 @@ import { type Service, unary } from './binding.ts';
 import { checkpointPath, restorePath } from './checkpoint-options.ts';
 import { collectMetrics } from './metrics.ts';
 import { membershipOf } from './sandbox-membership.ts';
+import type { ServiceKeeper } from './service-keeper.ts';
 import type { TaskManager, TaskProcess } from './task-manager.ts';
 import { writeDelete, writeProcess, writeProcessInfo, writeWait } from './task-messages.ts';
 import { parseExec, parseMounts, parseProcess, parseRuntimePath, parseStdio, parseTask } from './task-requests.ts';
 
 export interface TasksServiceOptions {
   readonly tasks: TaskManager;
+  readonly services: ServiceKeeper;
   readonly containers: ContainerStore;
   readonly sandboxes: Pick<SandboxStore, 'find'>;
   readonly logger: Logger;
@@ -27,6 +29,7 @@ export interface TasksServiceOptions {
  */
 export function tasksService({
   tasks,
+  services,
   containers,
   sandboxes,
   logger,
@@ -76,6 +79,7 @@ export function tasksService({
 
     delete: unary(tasksDefinition.delete, async (request, context) => {
       const task = parseTask(context.namespace(), request.containerId);
+      services.hold(task);
       return writeDelete(await of(task, tasks.delete(task, context.limits)));
     }),
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { formatRestartPolicy, parseRestartPolicy } from '../shared/restart-labels.ts';
 
 // Parsers of option values. Each throws an error whose message completes "--option VALUE: …".
 
@@ -49,6 +50,20 @@ export function parseCount(text: string): number {
 export function parseNetwork(text: string): 'none' | 'host' {
   if (text === 'none' || text === 'host') return text;
   throw new Error("has to be 'none' or 'host'");
+}
+
+/** A restart policy, in the form that its label has. */
+export function parseRestart(text: string): string {
+  if (text === '') throw new Error("has to be 'always', 'unless-stopped', 'on-failure', 'on-failure:N' or 'no'");
+  return formatRestartPolicy(parseRestartPolicy(text));
+}
+
+/** Seconds, in milliseconds; 0 is a number too. */
+export function parseSeconds(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number) && number >= 0 && number <= 86_400)
+    return Math.round(number * 1000);
+  throw new Error('has to be a number of seconds, at most 86400');
 }
 
 /** A path inside the container. */

@@ -1,6 +1,7 @@
 import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { createApiServer } from '../api/index.ts';
+import { containerUpdated, createApiServer } from '../api/index.ts';
+import { RestartMonitor } from '../restart/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import { closeInheritedOnExec, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
@@ -57,7 +58,28 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
     tail.close();
   });
 
-  const api = createApiServer({ supervisor, store, exchange, tail, logger, version: { version, revision: '' } });
+  const services = new RestartMonitor({
+    config: settings.restart,
+    tasks: supervisor,
+    store,
+    logger,
+    changed: ({ namespace }, container) => exchange.publish(containerUpdated(namespace, container)),
+  });
+  const forget = exchange.onPublish((envelope) => services.notice(envelope));
+  cleanup.push('close the restart monitor', async () => {
+    forget();
+    await services.close();
+  });
+
+  const api = createApiServer({
+    supervisor,
+    services,
+    store,
+    exchange,
+    tail,
+    logger,
+    version: { version, revision: '' },
+  });
   cleanup.push('close the API', () => api.close(), 10_000);
   await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
   if (group !== undefined) await chown(address, -1, group);

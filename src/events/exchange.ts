@@ -38,6 +38,7 @@ export class Exchange {
   readonly #tail: ExchangeOptions['tail'];
   readonly #subscribers = new Set<Subscriber>();
   readonly #subscribeListeners = new Set<() => void>();
+  readonly #publishListeners = new Set<(envelope: Envelope) => void>();
   #closed: TaskError | undefined;
 
   constructor(options: ExchangeOptions = {}) {
@@ -52,6 +53,13 @@ export class Exchange {
   publish(envelope: Envelope): void {
     this.record(envelope);
     this.deliver(envelope);
+    for (const listener of this.#publishListeners) listener(envelope);
+  }
+
+  /** Calls `listener`, which must be quick and not throw, with each envelope once it is published; returns what ends that. */
+  onPublish(listener: (envelope: Envelope) => void): () => void {
+    this.#publishListeners.add(listener);
+    return () => this.#publishListeners.delete(listener);
   }
 
   /** Keeps an envelope whose subscribers may come later: the first half of `publish`. Throws as it does. */

@@ -8,9 +8,10 @@ import {
   type ShimId,
   type TaskId,
 } from './identifiers.ts';
-import type { Stdio } from './messages/process.ts';
+import type { Mount, Stdio } from './messages/process.ts';
 import type { PlacementMode } from './messages/shim.ts';
 import { placementModes } from './placement-mode.ts';
+import type { Any } from './wire/any.ts';
 
 /** `task.json` of a bundle: everything that adoption has to know and no shim tells. Written before Create. */
 export interface TaskRecord {
@@ -25,6 +26,9 @@ export interface TaskRecord {
   readonly runtime: string;
   /** Init's stdio as the client gave it. */
   readonly stdio: Stdio;
+  /** What was mounted as its root, and the runtime's options as the client gave them: to make the task again. */
+  readonly rootfs?: readonly Mount[] | undefined;
+  readonly options?: Any | undefined;
 }
 
 /** One line of `processes.jsonl`. A later line about the same process replaces an earlier one. */
@@ -74,7 +78,30 @@ function identified<Id>(value: unknown, parse: (text: string) => Id): Id | undef
 }
 
 export function formatTaskRecord(record: TaskRecord): string {
-  return `${JSON.stringify(record)}\n`;
+  const { options } = record;
+  const encoded = options && { typeUrl: options.typeUrl, value: Buffer.from(options.value).toString('base64') };
+  return `${JSON.stringify({ ...record, options: encoded })}\n`;
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const objectOf = (value: unknown): Json =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+
+function mountsOf(value: unknown): Mount[] {
+  return listOf(value)
+    .map(objectOf)
+    .map((mount) => ({
+      type: textOf(mount['type']),
+      source: textOf(mount['source']),
+      target: textOf(mount['target']),
+      options: listOf(mount['options']).map(textOf),
+    }));
+}
+
+function anyOf(value: unknown): Any | undefined {
+  const from = objectOf(value);
+  const typeUrl = textOf(from['typeUrl']);
+  return typeUrl === '' ? undefined : { typeUrl, value: Buffer.from(textOf(from['value']), 'base64') };
 }
 
 /** Undefined where the text is no record of a task: cut off, foreign, or with ids that are none. */
@@ -94,6 +121,8 @@ export function parseTaskRecord(text: string): TaskRecord | undefined {
     binary: textOf(from['binary']),
     runtime: textOf(from['runtime']),
     stdio: stdioOf(from['stdio']),
+    ...(from['rootfs'] === undefined ? {} : { rootfs: mountsOf(from['rootfs']) }),
+    ...(from['options'] === undefined ? {} : { options: anyOf(from['options']) }),
   };
 }
 

@@ -8,11 +8,15 @@ import type { NamespaceStore } from './namespace-store.ts';
 
 export const containerTable = 'containers';
 
+/** Told of a container that was stored or changed; undefined for one that was deleted. */
+export type ContainerListener = (namespace: Namespace, id: TaskId, container: Container | undefined) => void;
+
 /** Containers by (namespace, id). A change is on the disk when its method returns. */
 export class ContainerStore {
   readonly #environment: Environment;
   readonly #table: Table;
   readonly #namespaces: NamespaceStore;
+  readonly #listeners = new Set<ContainerListener>();
 
   constructor(environment: Environment, namespaces: NamespaceStore) {
     this.#environment = environment;
@@ -31,6 +35,7 @@ export class ContainerStore {
       this.#namespaces.ensure(namespace);
       this.#table.putSync(key, value);
     });
+    this.#tell(namespace, container.id, container);
     return container;
   }
 
@@ -71,6 +76,7 @@ export class ContainerStore {
     this.#environment.write(value.length, () => {
       this.#table.putSync(keyOf(namespace, id), value);
     });
+    this.#tell(namespace, id, updated);
     return updated;
   }
 
@@ -78,6 +84,17 @@ export class ContainerStore {
   delete(namespace: Namespace, id: TaskId): void {
     const removed = this.#environment.write(0, () => this.#table.removeSync(keyOf(namespace, id)));
     if (!removed) throw notFound(`container ${id}: not found`);
+    this.#tell(namespace, id, undefined);
+  }
+
+  /** Calls `listener`, which must not throw, after each change that is on the disk; returns what ends that. */
+  onChange(listener: ContainerListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(namespace: Namespace, id: TaskId, container: Container | undefined): void {
+    for (const listener of this.#listeners) listener(namespace, id, container);
   }
 }
 

@@ -1,6 +1,7 @@
 export type {
   CallOptions,
   CreateRequest,
+  Launch,
   ProcessView,
   ShimView,
   SlotView,

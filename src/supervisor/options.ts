@@ -60,6 +60,14 @@ export interface SandboxMembership {
   readonly at?: ShimAddress | undefined;
 }
 
+/** What of a create's request is needed to make the task again. */
+export interface Launch {
+  readonly runtime: string;
+  readonly rootfs: readonly Mount[];
+  readonly stdio: Stdio;
+  readonly options?: Any;
+}
+
 export interface ProcessView extends ProcessSnapshot {
   readonly namespace: Namespace;
   readonly task: TaskId;

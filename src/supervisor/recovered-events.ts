@@ -40,6 +40,15 @@ export class RecoveredEvents {
     this.#keep((held) => held.owner !== owner);
   }
 
+  /** The task is about to go, and not by a client who knows how it ended: now or never. */
+  tell(owner: string): void {
+    this.#keep(({ owner: held, envelope }) => {
+      if (held !== owner) return true;
+      this.#sink.deliver(envelope);
+      return false;
+    });
+  }
+
   close(): void {
     this.#keep(() => false);
   }
@@ -53,6 +62,7 @@ export class RecoveredEvents {
   }
 
   #keep(wanted: (held: Held) => boolean): void {
+    if (this.#held.length === 0) return;
     this.#held = this.#held.filter(wanted);
     if (this.#held.length > 0) return;
     this.#stopListening?.();

@@ -14,7 +14,16 @@ import { addExec } from './exec.ts';
 import { ExitRouter } from './exit-router.ts';
 import { takeForwarded } from './forwarded-events.ts';
 import { killProcess } from './kill.ts';
-import type { CallOptions, CreateRequest, ProcessView, ShimView, SlotView, SupervisorOptions } from './options.ts';
+import { launchOf } from './launch.ts';
+import type {
+  CallOptions,
+  CreateRequest,
+  Launch,
+  ProcessView,
+  ShimView,
+  SlotView,
+  SupervisorOptions,
+} from './options.ts';
 import { Placement } from './placement.ts';
 import { recover } from './recovery.ts';
 import { Registry } from './registry.ts';
@@ -203,6 +212,16 @@ export class Supervisor {
 
   closeIo(process: ProcessRef, request: { readonly stdin: boolean }, call: CallOptions = {}): Promise<void> {
     return this.#open(() => operations.closeIo(this.#context, process, request, call));
+  }
+
+  /** How a task was made; undefined where its bundle is gone. */
+  launchOf(task: TaskRef): Promise<Launch | undefined> {
+    return this.#open(() => launchOf(this.#context, task));
+  }
+
+  /** Publishes what is held back of the task for clients that are not back yet. */
+  tellHeld(task: TaskRef): void {
+    this.#context.events.tellHeld(task);
   }
 
   /** Asks a runtime's binary what it is. */

@@ -100,6 +100,11 @@ export class TaskEvents {
     }
   }
 
+  /** Publishes what is kept of this task, whether or not somebody listens. */
+  tellHeld(ref: TaskRef): void {
+    this.#recovered.tell(ownerOf(ref));
+  }
+
   /** Drops what is kept of an earlier life of this id. */
   forget(ref: TaskRef): void {
     this.#recovered.drop(ownerOf(ref));

@@ -78,6 +78,8 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     binary,
     runtime,
     stdio,
+    ...(operation.rootfs.length === 0 ? {} : { rootfs: operation.rootfs }),
+    ...(operation.options === undefined ? {} : { options: operation.options }),
   };
   if (running !== undefined) running.creating += 1;
   try {

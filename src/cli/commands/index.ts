@@ -29,6 +29,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./wait.ts')).wait,
   },
   {
+    name: 'stop',
+    summary: 'end tasks, and keep services ended',
+    load: async () => (await import('./stop.ts')).stop,
+  },
+  {
+    name: 'start',
+    summary: 'run containers that have ended again',
+    load: async () => (await import('./start.ts')).start,
+  },
+  {
     name: 'kill',
     summary: 'send a signal to tasks',
     load: async () => (await import('./kill.ts')).kill,

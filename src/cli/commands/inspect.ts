@@ -3,6 +3,7 @@ import { containersDefinition, tasksDefinition } from '../../shared/grpc/index.t
 import { type Namespace, parseTaskId } from '../../shared/identifiers.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { defineCommand } from '../command.ts';
+import { restartError, restartView } from '../container/restart-view.ts';
 import { isoTime, taskView } from '../container/task-view.ts';
 import { jsonLine } from '../context.ts';
 import { forEach } from '../each.ts';
@@ -49,8 +50,10 @@ async function describe(daemon: Daemon, namespace: Namespace, id: string): Promi
 
 async function containerOf(daemon: Daemon, namespace: Namespace, id: string): Promise<object> {
   const { container } = await daemon.call(containersDefinition.get, namespace, { id });
+  const restart = restartView(container?.labels);
   return {
     labels: container?.labels ?? {},
+    restart: restart === undefined ? undefined : { ...restart, error: restartError(container?.extensions) },
     image: container?.image || undefined,
     runtime: container?.runtime?.name ?? '',
     snapshotter: container?.snapshotter || undefined,

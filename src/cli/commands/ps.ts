@@ -43,17 +43,36 @@ export function containerTable(
   how: { readonly withNamespace: boolean; readonly now: number; readonly paint: Paint },
 ): string {
   const { withNamespace, now, paint } = how;
-  const headings = [...(withNamespace ? ['NAMESPACE'] : []), 'ID', 'PID', 'STATUS', 'CREATED', 'RUNTIME', 'COMMAND'];
+  const services = lines.some((line) => line.restart !== undefined);
+  const headings = [
+    ...(withNamespace ? ['NAMESPACE'] : []),
+    'ID',
+    'PID',
+    'STATUS',
+    ...(services ? ['RESTART'] : []),
+    'CREATED',
+    'RUNTIME',
+    'COMMAND',
+  ];
   const rows = lines.map((line) => [
     ...(withNamespace ? [line.namespace] : []),
     line.id,
     line.task && line.task.status !== 'stopped' ? String(line.task.pid) : '-',
     statusText(line, now, paint),
+    ...(services ? [restartText(line)] : []),
     line.createdAt === undefined ? '-' : `${age(Date.parse(line.createdAt), now)} ago`,
     printable(line.runtime) || '-',
     shortened(line.command.map(printable).join(' ')),
   ]);
   return table(headings, rows);
+}
+
+/** The policy and how often it was needed; in brackets where the service was stopped. */
+function restartText({ restart }: ContainerLine): string {
+  if (restart === undefined) return '-';
+  const text = restart.count === 0 ? restart.policy : `${restart.policy} x${restart.count}`;
+  const isStopped = restart.status !== 'running' || (restart.explicitlyStopped && restart.policy === 'unless-stopped');
+  return printable(isStopped ? `(${text})` : text);
 }
 
 function statusText({ task }: ContainerLine, now: number, paint: Paint): string {

@@ -14,6 +14,7 @@ import {
   removeEndedContainer,
   removeQuietly,
 } from '../container/new-container.ts';
+import { serviceLabels } from '../container/restart-view.ts';
 import { specFor } from '../container/run-spec.ts';
 import type { Context } from '../context.ts';
 import { exitStatus, runExitCodes } from '../exit-status.ts';
@@ -27,6 +28,7 @@ import {
   parseLogFile,
   parseNetwork,
   parsePositive,
+  parseRestart,
   parseSize,
 } from '../parse.ts';
 
@@ -62,12 +64,19 @@ export const run = defineCommand({
     memory: value('--memory <size>', 'limit of memory, such as 512m', parseSize),
     cpus: value('--cpus <number>', 'limit of CPU time, such as 1.5 CPUs', parsePositive),
     pids: value('--pids <number>', 'limit of processes and threads', parseCount),
+    restart: value('--restart <policy>', 'always, unless-stopped, on-failure[:N] or no; with --detach', parseRestart, {
+      default: 'no',
+    }),
     label: list('-l, --label <key=value>', 'label of the container', parseLabel),
   },
   examples: [
     ["shimd run --rm --rootfs ./rootfs -- /bin/sh -c 'echo hi; exit 7'", 'prints hi, exits with 7'],
     ['shimd run --rm -t --rootfs ./rootfs -- /bin/sh', 'a shell in a terminal'],
     ['shimd run -d --id web --log /var/log/web.log --rootfs ./rootfs -- /bin/httpd -f', 'a service, writing to a log'],
+    [
+      'shimd run -d --id web --restart always --rootfs ./rootfs -- /bin/httpd -f',
+      'a service that comes back when it ends',
+    ],
     ['shimd run --runtime io.shimd.process.v1 -- ls /', 'a process on the host, without isolation'],
     ['tar c . | shimd run --rm --bundle ./bundle -- tar t', 'input through a pipe, an OCI bundle'],
   ],
@@ -84,6 +93,12 @@ export const run = defineCommand({
     }
     if (detach && options.tty)
       throw new UsageError('--tty and --detach do not go together: nobody would hold the terminal');
+    const restart = options.restart === 'no' ? undefined : options.restart;
+    if (restart !== undefined && !detach) {
+      throw new UsageError(
+        '--restart needs --detach: a task that comes back has no client to hold its input and output',
+      );
+    }
     if (detach && options.rm)
       throw new UsageError("--rm and --detach do not go together; remove it later with 'shimd rm'");
     const id = options.id ?? randomBytes(6).toString('hex');
@@ -109,7 +124,10 @@ export const run = defineCommand({
       id,
       idIsOurs: options.id === undefined,
       runtime,
-      labels: Object.fromEntries(options.label),
+      labels: {
+        ...Object.fromEntries(options.label),
+        ...(restart === undefined ? {} : serviceLabels(restart, options.log)),
+      },
       spec,
     };
     return detach

@@ -3,6 +3,7 @@ import { containersDefinition, namespacesDefinition, tasksDefinition } from '../
 import { type Namespace, parseNamespace } from '../../shared/identifiers.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { parseSpec } from './parse-spec.ts';
+import { type RestartView, restartView } from './restart-view.ts';
 import { isoTime, type TaskView, taskView } from './task-view.ts';
 
 /** A line of `ps`. */
@@ -14,6 +15,8 @@ export interface ContainerLine {
   /** ISO 8601. */
   readonly createdAt: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Absent where the container is no service. */
+  readonly restart: RestartView | undefined;
   /** Absent where the container has no task. */
   readonly task: TaskView | undefined;
 }
@@ -42,6 +45,7 @@ export async function listContainers(daemon: Daemon, namespace: Namespace): Prom
       command: commandOf(container.spec?.value),
       createdAt: isoTime(container.createdAt),
       labels: container.labels ?? {},
+      restart: restartView(container.labels),
       task: taskOf.get(id),
     };
   });
@@ -49,7 +53,7 @@ export async function listContainers(daemon: Daemon, namespace: Namespace): Prom
   // A task without a container is made by no client, but may be left by one that died at the wrong moment.
   const orphans = [...taskOf].filter(([id]) => !known.has(id));
   const extra = orphans.map(([id, task]): ContainerLine => {
-    return { namespace, id, runtime: '', command: [], createdAt: undefined, labels: {}, task };
+    return { namespace, id, runtime: '', command: [], createdAt: undefined, labels: {}, restart: undefined, task };
   });
   return [...lines, ...extra].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -44,6 +44,18 @@ export const configSchema = z.strictObject({
         .optional(),
     })
     .optional(),
+  restart: z
+    .strictObject({
+      interval: duration.optional(),
+      first_pause: duration.optional(),
+      longest_pause: duration.optional(),
+      healthy_after: duration.optional(),
+      grace: duration.optional(),
+      parallel: z.int().min(1).max(1000).optional(),
+      log_directories: z.array(directory).optional(),
+      binary_logs: z.boolean().optional(),
+    })
+    .optional(),
   deadlines: z
     .strictObject({
       load: duration.optional(),

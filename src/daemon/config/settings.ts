@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { defaultRestart, type RestartConfig } from '../../restart/config.ts';
 import { defaultDirectories, type Surroundings } from '../../shared/defaults.ts';
 import { type Directories, eventsSocket } from '../../shared/layout.ts';
 import type { LogLevel } from '../../shared/log/logger.ts';
@@ -23,6 +24,7 @@ export interface Settings {
   readonly logFormat: LogFormat;
   readonly workers: number;
   readonly placement: PlacementConfig;
+  readonly restart: RestartConfig;
   readonly shimDebug: boolean;
   readonly shimEnvironment: Readonly<Record<string, string>>;
   /** Milliseconds between two looks at each shim and its processes. */
@@ -70,6 +72,7 @@ export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: S
     logFormat: file.log_format ?? 'auto',
     workers: flags.workers ?? file.workers ?? 2,
     placement: resolvePlacement(file.placement ?? {}),
+    restart: resolveRestart(file.restart ?? {}),
     shimDebug: file.shim?.debug ?? false,
     shimEnvironment: file.shim?.environment ?? {},
     heartbeat: file.shim?.heartbeat ?? defaultHeartbeat,
@@ -108,6 +111,19 @@ function resolvePlacement(file: NonNullable<ConfigFile['placement']>): Placement
     tasksPerShim: file.tasks_per_shim ?? defaultPlacement.tasksPerShim,
     maxTasksPerShimLife: file.tasks_per_shim_life ?? defaultPlacement.maxTasksPerShimLife,
     idleGrace: file.idle_grace ?? defaultPlacement.idleGrace,
+  };
+}
+
+function resolveRestart(file: NonNullable<ConfigFile['restart']>): RestartConfig {
+  return {
+    interval: file.interval ?? defaultRestart.interval,
+    firstPause: file.first_pause ?? defaultRestart.firstPause,
+    longestPause: file.longest_pause ?? defaultRestart.longestPause,
+    healthyAfter: file.healthy_after ?? defaultRestart.healthyAfter,
+    grace: file.grace ?? defaultRestart.grace,
+    parallel: file.parallel ?? defaultRestart.parallel,
+    logDirectories: file.log_directories ?? defaultRestart.logDirectories,
+    binaryLogs: file.binary_logs ?? defaultRestart.binaryLogs,
   };
 }
 

@@ -7,6 +7,7 @@ const v1 = shimd.v1;
 /** What containerd's API cannot say: `shimd.v1.Admin`. */
 export const adminDefinition = {
   deleteTask: unary(service, 'DeleteTask', v1.DeleteTaskRequest, v1.DeleteTaskResponse),
+  stopTask: unary(service, 'StopTask', v1.StopTaskRequest, v1.StopTaskResponse),
   listShims: unary(service, 'ListShims', google.protobuf.Empty, v1.ListShimsResponse),
   listSlots: unary(service, 'ListSlots', google.protobuf.Empty, v1.ListSlotsResponse),
   events: serverStream(service, 'Events', v1.EventsRequest, v1.Event),

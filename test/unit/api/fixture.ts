@@ -80,6 +80,7 @@ export async function serve(script: Partial<TaskManager> = {}, logger: Logger = 
   const exchange = new Exchange({ tail });
   const server = createApiServer({
     supervisor: scriptedSupervisor(script),
+    services: { hold: () => undefined, stop: ({ task }) => Promise.reject(notFound(`task ${task} not found`)) },
     store,
     exchange,
     tail,
