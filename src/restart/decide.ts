@@ -9,8 +9,8 @@ export type Seen =
   | { readonly kind: 'none'; readonly since: number; readonly hadOne: boolean }
   /** It runs, or is frozen: then it is somebody's wish that it does nothing. */
   | { readonly kind: 'alive'; readonly since: number }
-  /** Its shim does not answer: that is no death. */
-  | { readonly kind: 'silent' }
+  /** Its shim does not answer: that is no death. Or a client is creating it. */
+  | { readonly kind: 'unsure' }
   | { readonly kind: 'created'; readonly since: number }
   | { readonly kind: 'ended'; readonly pid: number; readonly status: number; readonly at: number };
 
@@ -72,7 +72,7 @@ function decideRunning(
   const { seen, attempt, now, createdAt } = situation;
   switch (seen.kind) {
     case 'alive':
-    case 'silent':
+    case 'unsure':
       return leave;
     case 'created':
       if (attempt.kind !== 'closed') return retry(situation, attempt, wish, config);

@@ -44,6 +44,8 @@ export interface Tasks {
     | { readonly runtime: string; readonly rootfs: readonly Mount[]; readonly options?: Any; readonly stdio: Stdio }
     | undefined
   >;
+  /** True while a create of the task is under way. */
+  isBeingMade(task: TaskRef): boolean;
   /** Publishes what is held back of the task for clients that are not back yet: it is about to go. */
   tellHeld(task: TaskRef): void;
 }

@@ -167,6 +167,7 @@ export class Service {
       view = await this.#parts.tasks.get(this.ref, { signal: this.#parts.signal });
     } catch (error) {
       if (!hasCode(error, 'NOT_FOUND')) throw error;
+      if (this.#parts.tasks.isBeingMade(this.ref)) return { kind: 'unsure' };
       return { kind: 'none', since: this.#since('none'), hadOne: this.#hadTask };
     }
     this.#hadTask = true;
@@ -178,7 +179,7 @@ export class Service {
       case 'created':
         return { kind: 'created', since: this.#since('created') };
       case 'unknown':
-        return { kind: 'silent' };
+        return { kind: 'unsure' };
       case 'stopped': {
         const { exit } = view;
         // Stopped without an exit: it never ran.
@@ -231,7 +232,9 @@ export class Service {
       open: true,
     };
     this.#ownAttempt = attempt.at;
-    const record: RestartRecord = { ...(launch === undefined ? {} : { launch }), attempt };
+    const made = launch === undefined ? {} : { launch };
+    const { error: earlier } = this.#record;
+    const record: RestartRecord = { ...made, attempt, ...(earlier === undefined ? {} : { error: earlier }) };
     const container =
       this.#write(record, decision.counts ? 1 : 0) ?? store.containers.find(this.ref.namespace, this.ref.task);
     const wish = this.#wish;
@@ -239,7 +242,7 @@ export class Service {
     const fields = { ...this.ref, policy: wish.policy.kind, count: wish.count, row: attempt.row };
     try {
       const { pid } = await replaceTask(this.#parts, this.ref, { container, launch, log: wish.log });
-      this.#write({ ...record, attempt: { ...attempt, open: false } });
+      this.#write({ ...made, attempt: { ...attempt, open: false } });
       logger.info('service restarted', { ...fields, pid });
     } catch (error) {
       const { message } = TaskError.from(error);

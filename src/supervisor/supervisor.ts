@@ -219,6 +219,11 @@ export class Supervisor {
     return this.#open(() => launchOf(this.#context, task));
   }
 
+  /** True while a create of the task is under way: nobody can see it yet, and its id is taken. */
+  isBeingMade(task: TaskRef): boolean {
+    return this.#context.registry.isReserved(task);
+  }
+
   /** Publishes what is held back of the task for clients that are not back yet. */
   tellHeld(task: TaskRef): void {
     this.#context.events.tellHeld(task);

@@ -34,6 +34,15 @@ describe('a configuration file', () => {
       [deadlines]
       state = "500ms"
       call = "1m"
+      [restart]
+      interval = "3s"
+      first_pause = "1s"
+      longest_pause = "1m"
+      healthy_after = "20s"
+      grace = "4s"
+      parallel = 3
+      log_directories = ["/srv/log"]
+      binary_logs = true
     `);
     expect(resolveSettings({}, file, root)).toEqual({
       directories: { root: '/r', state: '/s' },
@@ -49,6 +58,16 @@ describe('a configuration file', () => {
         tasksPerShim: 20,
         maxTasksPerShimLife: 200,
         idleGrace: 60_000,
+      },
+      restart: {
+        interval: 3000,
+        firstPause: 1000,
+        longestPause: 60_000,
+        healthyAfter: 20_000,
+        grace: 4000,
+        parallel: 3,
+        logDirectories: ['/srv/log'],
+        binaryLogs: true,
       },
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
