@@ -3,7 +3,7 @@
 // Needs no root and installs nothing. A second run finds everything there and is done at once; `--refresh` looks for newer versions.
 // Elsewhere than on Debian it takes what is on PATH. What there is goes into .cache/runtimes/manifest.json.
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
@@ -17,6 +17,8 @@ const packages = {
   trixie: ['containerd'],
   sid: ['containerd'],
 };
+/** Where criu is taken from, with a libc and libraries of its own: older ones fail on newer kernels. */
+const criuSuite = 'trixie';
 
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -66,6 +68,52 @@ async function fetchSuite(name, { refresh, say }) {
   }
 }
 
+/**
+ * criu with everything that it is linked with, and a program `bin/criu` that starts it with that libc and not the machine's.
+ * Undefined, with the reason said, where it cannot be had: only the tests of checkpoints need it.
+ */
+async function fetchCriu({ refresh, say }) {
+  const directory = path.join(runtimes, 'criu');
+  const wrapper = path.join(directory, 'bin/criu');
+  if (!refresh && (await runs(wrapper))) return wrapper;
+  const suite = new Suite(criuSuite, path.join(runtimes, '.apt-criu'));
+  const fresh = path.join(runtimes, '.new-criu');
+  try {
+    await suite.update();
+    say(`${criuSuite}: fetching criu ${await suite.version('criu')} and its libraries`);
+    await rm(fresh, { recursive: true, force: true });
+    for (const one of ['criu', ...(await suite.libraries('criu'))]) {
+      await suite.unpack(one, await suite.version(one), fresh);
+    }
+    await writeCriuWrapper(fresh);
+    await replaceDirectory(fresh, directory);
+    return wrapper;
+  } catch (error) {
+    say(`criu: not fetched, checkpoints are not tested: ${error.stderr?.trim() || error.message}`);
+    return undefined;
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+    await suite.close();
+  }
+}
+
+async function writeCriuWrapper(directory) {
+  const lib = path.join(directory, 'usr/lib');
+  for (const triplet of await readdir(lib)) {
+    const loader = (await readdir(path.join(lib, triplet)).catch(() => [])).find((name) => /^ld-linux.*\.so/.test(name));
+    if (loader === undefined) continue;
+    await mkdir(path.join(directory, 'bin'));
+    const script = [
+      '#!/bin/sh',
+      'here=$(dirname "$(dirname "$(readlink -f "$0")")")',
+      `exec "$here/usr/lib/${triplet}/${loader}" --library-path "$here/usr/lib/${triplet}" "$here/usr/sbin/criu" "$@"`,
+    ];
+    await writeFile(path.join(directory, 'bin/criu'), `${script.join('\n')}\n`, { mode: 0o755 });
+    return;
+  }
+  throw new Error(`no dynamic loader in the libc of ${criuSuite}`);
+}
+
 /** The first of `candidates` that can be executed. */
 async function firstOf(candidates) {
   for (const candidate of candidates) if (await runs(candidate)) return candidate;
@@ -91,7 +139,7 @@ async function generation(name, shim, ctr, say) {
   return { name, version: version.replace(/[~+].*$/, ''), shim, ctr };
 }
 
-async function collect(debian, say) {
+async function collect(debian, criu, say) {
   const missing = [];
   const generations = [];
   for (const name of debian ? Object.keys(packages) : []) {
@@ -107,11 +155,13 @@ async function collect(debian, say) {
   if (!busybox || !(await runs(busybox)) || !(await isStatic(busybox))) missing.push('a static busybox');
   else if (!(await runs(path.join(rootfs, 'bin/busybox')))) await makeRootfs(busybox, rootfs);
   const found = generations.filter(Boolean);
+  const criuVersion = criu && (await versionOf(criu, ['--version']));
   if (found.length === 0) missing.push('containerd-shim-runc-v2 and ctr');
   return {
     generations: found,
     ...(runcVersion ? { runc: { version: runcVersion, path: runc } } : {}),
     ...(missing.includes('a static busybox') ? {} : { rootfs }),
+    ...(criuVersion ? { criu: { version: criuVersion, path: criu } } : {}),
     missing,
   };
 }
@@ -122,6 +172,7 @@ function table(manifest) {
   for (const { name, version, shim } of manifest.generations) {
     rows.push([`shim+ctr (${name})`, version, path.relative(root, path.dirname(shim))]);
   }
+  if (manifest.criu) rows.push(['criu', manifest.criu.version, path.relative(root, manifest.criu.path)]);
   if (manifest.rootfs) rows.push(['busybox rootfs', '', path.relative(root, manifest.rootfs)]);
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) => `  ${row[0].padEnd(widths[0])}  ${row[1].padEnd(widths[1])}  ${row[2]}`).join('\n');
@@ -145,7 +196,8 @@ export async function fetchRuntimes({ refresh = false, say = (line) => console.l
         const failed = done.find((one) => one.status === 'rejected');
         if (failed) throw failed.reason;
       }
-      const manifest = await collect(debian, say);
+      const criu = debian ? await fetchCriu({ refresh, say }) : await onPath('criu');
+      const manifest = await collect(debian, criu, say);
       const temporary = `${manifestFile}.${process.pid}`;
       await writeFile(temporary, `${JSON.stringify(manifest, null, 2)}\n`);
       await rename(temporary, manifestFile);

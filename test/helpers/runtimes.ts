@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
 export const repository: string = path.resolve(import.meta.dirname, '../..');
@@ -17,6 +18,7 @@ interface Manifest {
   readonly generations: readonly Generation[];
   readonly runc?: { readonly version: string; readonly path: string };
   readonly rootfs?: string;
+  readonly criu?: { readonly version: string; readonly path: string };
 }
 
 function readManifest(): Manifest {
@@ -39,8 +41,15 @@ export const generations: readonly Generation[] = manifest.generations;
 export const haveRuntimes: boolean = generations.length > 0;
 /** Absolute path of runc; a name that is not there where `haveRuntimes` is false. */
 export const runc: string = manifest.runc?.path ?? '/nonexistent/runc';
+/** A directory for `DaemonOptions.programs` with a criu that works here; undefined where there is none. */
+export const criuDirectory: string | undefined = criuWorks(manifest) ? path.dirname(manifest.criu?.path ?? '') : undefined;
 /** Root file system of a static busybox. Shared by all tests: nothing may be written to it. */
 export const busyboxRootfs: string = manifest.rootfs ?? '/nonexistent/rootfs';
+
+/** criu needs more of the kernel than runc does. */
+function criuWorks({ criu }: Manifest): boolean {
+  return criu !== undefined && spawnSync(criu.path, ['check'], { timeout: 20_000 }).status === 0;
+}
 
 /** Compares dotted versions by their first two numbers. */
 function atLeast(version: string, major: number, minor: number): boolean {
