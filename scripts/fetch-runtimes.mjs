@@ -100,7 +100,9 @@ async function fetchCriu({ refresh, say }) {
 async function writeCriuWrapper(directory) {
   const lib = path.join(directory, 'usr/lib');
   for (const triplet of await readdir(lib)) {
-    const loader = (await readdir(path.join(lib, triplet)).catch(() => [])).find((name) => /^ld-linux.*\.so/.test(name));
+    const loader = (await readdir(path.join(lib, triplet)).catch(() => [])).find((name) =>
+      /^ld-linux.*\.so/.test(name),
+    );
     if (loader === undefined) continue;
     await mkdir(path.join(directory, 'bin'));
     const script = [

@@ -164,7 +164,9 @@ export class Suite {
 
   /** The libraries that a package needs, those of its libraries included; no programs. */
   async libraries(name) {
-    const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map((kind) => `--no-${kind}`);
+    const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+      (kind) => `--no-${kind}`,
+    );
     const { stdout } = await this.#apt('apt-cache', ['depends', '--recurse', ...without, name]);
     // A package's own line has no indentation; a name that only others provide stands in angle brackets.
     return stdout.split('\n').filter((line) => /^lib[a-z0-9]/.test(line));

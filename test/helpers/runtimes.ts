@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 export const repository: string = path.resolve(import.meta.dirname, '../..');
@@ -42,7 +42,9 @@ export const haveRuntimes: boolean = generations.length > 0;
 /** Absolute path of runc; a name that is not there where `haveRuntimes` is false. */
 export const runc: string = manifest.runc?.path ?? '/nonexistent/runc';
 /** A directory for `DaemonOptions.programs` with a criu that works here; undefined where there is none. */
-export const criuDirectory: string | undefined = criuWorks(manifest) ? path.dirname(manifest.criu?.path ?? '') : undefined;
+export const criuDirectory: string | undefined = criuWorks(manifest)
+  ? path.dirname(manifest.criu?.path ?? '')
+  : undefined;
 /** Root file system of a static busybox. Shared by all tests: nothing may be written to it. */
 export const busyboxRootfs: string = manifest.rootfs ?? '/nonexistent/rootfs';
 
