@@ -23,6 +23,11 @@ export function namesGroup(bundle: string): boolean {
   }
 }
 
+async function bundlesIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  return names.filter(isIdentifier).map((name) => path.join(directory, name));
+}
+
 /**
  * Bundles of the same namespace, of tasks and sandboxes, whose shim is at the same address, and that are not leaving it. The disk is asked, since
  * they may not be adopted yet.
@@ -31,8 +36,6 @@ async function others(slot: WorkerSlot, shim: Shim): Promise<string[]> {
   const { namespace } = shim.ref;
   const tasks = namespaceDirectory(slot.settings.directories.state, namespace);
   const sandboxes = path.join(tasks, sandboxesDirectory);
-  const bundlesIn = async (directory: string) =>
-    (await readdir(directory).catch(() => [])).filter(isIdentifier).map((name) => path.join(directory, name));
   const leaving = (bundle: string) => slot.leaving.has(`${namespace}/${path.relative(tasks, bundle)}`);
   const candidates = [...(await bundlesIn(tasks)), ...(await bundlesIn(sandboxes))].filter((name) => !leaving(name));
   const found = await Promise.all(
