@@ -51,7 +51,7 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   const version = packageVersion();
   closeInheritedOnExec();
   const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
-  await prepareDirectories(settings, group);
+  await prepareDirectories(settings);
   const { store, supervisor, exchange, tail } = await layFoundation(settings, { logger, cleanup });
   cleanup.push('end event streams', () => {
     exchange.close(unavailable('the daemon is stopping'));
@@ -98,12 +98,12 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
 }
 
 /** Modes are the whole protection of the sockets: who can reach the gRPC socket is root of this host's containers. */
-async function prepareDirectories(settings: Settings, group: number | undefined): Promise<void> {
+async function prepareDirectories(settings: Settings): Promise<void> {
   const { directories, address, eventsAddress } = settings;
   await prepareDirectory(directories.root, { purpose: 'root', mode: 0o700 });
-  // A group that may use the socket has to get to it; bundles below have modes of their own.
-  const stateRules = group === undefined ? { mode: 0o700 } : { mode: 0o710, group };
-  await prepareDirectory(directories.state, { purpose: 'state', ...stateRules });
+  // To be passed through, not to be looked into: by the socket's group, and by containers in user namespaces, whose root
+  // is nobody on the host and has to get to its rootfs. What lies in it has modes of its own.
+  await prepareDirectory(directories.state, { purpose: 'state', mode: 0o711 });
   const events = path.dirname(eventsAddress);
   if (events !== directories.state) await prepareDirectory(events, { purpose: 'events', mode: 0o700 });
   // Another directory is somebody else's: it has to be there, and its mode is its owner's business.

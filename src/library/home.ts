@@ -32,7 +32,8 @@ export async function prepareHome(options: OpenOptions): Promise<Home> {
     const settings = settingsOf(directoriesOf(made ?? options.directory ?? ''), options);
     const { directories, eventsAddress } = settings;
     await prepareDirectory(directories.root, { purpose: 'root', mode: 0o700 });
-    await prepareDirectory(directories.state, { purpose: 'state', mode: 0o700 });
+    // Passed through by containers in user namespaces.
+    await prepareDirectory(directories.state, { purpose: 'state', mode: 0o711 });
     const events = path.dirname(eventsAddress);
     if (events !== directories.state) await prepareDirectory(events, { purpose: 'events', mode: 0o700 });
     const pipes = path.join(directories.state, '.pipes');

@@ -2,7 +2,7 @@ import { alreadyExists, invalidArgument } from '../shared/errors/index.ts';
 import { parseSandboxId, parseShimId, type TaskRef } from '../shared/identifiers.ts';
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
-import type { BinaryFacts, Deadlines, ShimChoice } from '../shared/messages/index.ts';
+import type { BinaryFacts, Deadlines, RuntimeInfo, ShimChoice } from '../shared/messages/index.ts';
 import { containerd } from '../shared/proto/gen/task.js';
 import { deadlineIn, earlier } from '../shared/util/deadline.ts';
 import { type Any, isTypeUrl, typeUrls } from '../shared/wire/any.ts';
@@ -10,6 +10,7 @@ import type { CallOptions, CreateRequest } from './options.ts';
 import type { PlacementConfig } from './placement-config.ts';
 import type { Registry } from './registry.ts';
 import { checkOptions } from './request-checks.ts';
+import { RuntimeInfos } from './runtime-infos.ts';
 import { RuntimeResolver } from './runtime-resolver.ts';
 import { placeInSandbox } from './sandboxes/place.ts';
 import type { Sandboxes } from './sandboxes/sandboxes.ts';
@@ -47,6 +48,7 @@ const keepFactsFor = 10_000;
 export class Placement {
   readonly shared: SharedShims;
   readonly resolver = new RuntimeResolver();
+  readonly infos = new RuntimeInfos((binary, options) => this.#askInfo(binary, options));
   readonly #options: PlacementOptions;
   /** Creates under way that get a shim of their own: no slot counts them yet. */
   readonly #creating = new Map<TaskSlot, number>();
@@ -66,6 +68,7 @@ export class Placement {
     const facts = this.#groupedFacts(request);
     const binary = await this.resolver.resolve(request.runtime);
     checkOptions(binary, request.options);
+    if (facts.idMappedMounts) await this.infos.assertMapsMounts(binary, request.options);
     const { registry, sandboxes } = this.#options;
     const joined = await placeInSandbox({ registry, sandboxes, chooseSlot: () => this.chooseSlot() }, ref, request, {
       ...call,
@@ -134,6 +137,17 @@ export class Placement {
   #groupedFacts(request: CreateRequest): SpecFacts {
     const facts = specFacts(request.spec);
     return facts.group === undefined && request.sandbox ? { ...facts, group: request.sandbox.id } : facts;
+  }
+
+  #askInfo(binary: string, options: Any | undefined): Promise<RuntimeInfo> {
+    const deadline = deadlineIn(this.#options.deadlines.start);
+    const operation = {
+      kind: 'runtime-info',
+      deadline,
+      binary,
+      ...(options === undefined ? {} : { options }),
+    } as const;
+    return this.chooseSlot().run(operation);
   }
 
   #factsOf(binary: string, deadline: number): Promise<BinaryFacts> {

@@ -8,10 +8,17 @@ export interface SpecFacts {
   readonly ownsPidNamespace: boolean;
   /** Tasks of one group share a shim by the shim's own choice: runc's group annotation, or the pod's sandbox. */
   readonly group: string | undefined;
+  /** A mount of it has its owners mapped, which runtimes that cannot do that ignore. */
+  readonly idMappedMounts: boolean;
 }
 
 /** Of a task whose spec cannot be read any more. */
-export const unknownSpec: SpecFacts = { hooks: false, ownsPidNamespace: false, group: undefined };
+export const unknownSpec: SpecFacts = {
+  hooks: false,
+  ownsPidNamespace: false,
+  group: undefined,
+  idMappedMounts: false,
+};
 
 const groupAnnotations = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'];
 
@@ -55,5 +62,8 @@ function read(spec: Uint8Array): SpecFacts {
       .map(objectOf)
       .some((entry) => entry['type'] === 'pid' && !entry['path']),
     group: typeof group === 'string' ? group : undefined,
+    idMappedMounts: listOf(root['mounts'])
+      .map(objectOf)
+      .some((mount) => listOf(mount['uidMappings']).length > 0 || listOf(mount['gidMappings']).length > 0),
   };
 }

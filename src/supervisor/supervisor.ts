@@ -3,7 +3,6 @@ import { Pool } from '../pool/index.ts';
 import { notFound, unavailable } from '../shared/errors/index.ts';
 import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
-import { deadlineIn } from '../shared/util/deadline.ts';
 import type { Any } from '../shared/wire/any.ts';
 import { Background } from './background.ts';
 import type { Context } from './context.ts';
@@ -233,15 +232,7 @@ export class Supervisor {
   runtimeInfo(request: { readonly runtime: string; readonly options?: Any | undefined }): Promise<RuntimeInfo> {
     return this.#open(async () => {
       const binary = await this.#context.placement.resolver.resolve(request.runtime);
-      const deadline = deadlineIn(this.#context.deadlines.start);
-      const { options } = request;
-      const operation = {
-        kind: 'runtime-info',
-        deadline,
-        binary,
-        ...(options === undefined ? {} : { options }),
-      } as const;
-      return this.#context.placement.chooseSlot().run(operation);
+      return this.#context.placement.infos.get(binary, request.options);
     });
   }
 

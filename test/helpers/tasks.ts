@@ -36,6 +36,7 @@ export interface TaskOptions {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly terminal?: boolean;
+  readonly rootfs?: { type: string; source: string; target: string; options: string[] }[];
   readonly options?: WireAny;
   readonly budget?: number;
 }

@@ -128,10 +128,16 @@ function bind(server: Server, temporary: string, target: string): Promise<void> 
   return new Promise((resolve, reject) => {
     const onError = (error: Error) => reject(TaskError.from(error, `listen at ${target}`));
     server.once('error', onError);
-    server.listen({ path: socketPathOf(temporary), backlog: 1024 }, () => {
-      server.off('error', onError);
-      resolve();
-    });
+    // The file is made before `listen` returns, with the rights that the mask leaves: at no time is it anybody else's.
+    const mask = process.umask(0o177);
+    try {
+      server.listen({ path: socketPathOf(temporary), backlog: 1024 }, () => {
+        server.off('error', onError);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
   });
 }
 

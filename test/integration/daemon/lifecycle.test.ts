@@ -30,7 +30,7 @@ describe('a daemon that serves', () => {
     const umask = process.umask(0);
     const daemon = await Daemon.start().finally(() => process.umask(umask));
     await using _ = daemon;
-    expect([daemon.root, daemon.state].map(modeOf)).toEqual(['700', '700']);
+    expect([daemon.root, daemon.state].map(modeOf)).toEqual(['700', '711']);
     const files = ['shimd.sock', 'events.sock', '.lock'].map((name) => path.join(daemon.state, name));
     expect(files.map(modeOf)).toEqual(['600', '600', '600']);
     expect(modeOf(path.join(daemon.root, '.metadata'))).toBe('700');

@@ -66,12 +66,22 @@ describe('the facts of a spec', () => {
       annotations: { 'io.kubernetes.cri.sandbox-id': 'pod' },
       linux: { namespaces: [{ type: 'pid' }] },
     };
-    expect(specFacts(Buffer.from(JSON.stringify(spec)))).toEqual({ hooks: true, ownsPidNamespace: true, group: 'pod' });
-    const joined = { hooks: { prestart: [] }, linux: { namespaces: [{ type: 'pid', path: '/proc/1/ns/pid' }] } };
+    expect(specFacts(Buffer.from(JSON.stringify(spec)))).toEqual({
+      hooks: true,
+      ownsPidNamespace: true,
+      group: 'pod',
+      idMappedMounts: false,
+    });
+    const joined = {
+      mounts: [{ uidMappings: [{}] }],
+      hooks: { prestart: [] },
+      linux: { namespaces: [{ type: 'pid', path: '/proc/1/ns/pid' }] },
+    };
     expect(specFacts(Buffer.from(JSON.stringify(joined)))).toEqual({
       hooks: false,
       ownsPidNamespace: false,
       group: undefined,
+      idMappedMounts: true,
     });
   });
 });

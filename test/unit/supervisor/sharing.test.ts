@@ -8,7 +8,11 @@ const runc = (version?: string): BinaryFacts => ({
   version,
   startForm: 'unknown',
 });
-const plain = { facts: { hooks: false, ownsPidNamespace: true, group: undefined }, stdio: noStdio, restore: false };
+const plain = {
+  facts: { hooks: false, ownsPidNamespace: true, group: undefined, idMappedMounts: false },
+  stdio: noStdio,
+  restore: false,
+};
 const hooked = { ...plain, facts: { ...plain.facts, hooks: true } };
 const hostPid = { ...plain, facts: { ...plain.facts, ownsPidNamespace: false } };
 const grouped = { ...plain, facts: { ...plain.facts, group: 'pod' } };
