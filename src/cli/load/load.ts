@@ -75,8 +75,8 @@ export interface LoadReport {
 
 /** The longest that the event stream may lag behind, in milliseconds. */
 const fenceBudget = 30_000;
-/** Looks at the memory between rounds where it is judged: seven seconds, so that an idle daemon has collected its garbage. */
-const judgedLooks = 15;
+/** Looks at the memory between rounds where it is judged: ten seconds, so that an idle daemon has collected its garbage. */
+const judgedLooks = 21;
 
 /** Puts the load on the daemon, and resolves when nothing of it is left there. Throws where it cannot begin. */
 export async function runLoad(options: LoadOptions): Promise<LoadReport> {

@@ -1,3 +1,4 @@
+export { limitAllocator, releaseFreeMemory } from './allocator.ts';
 export { closeInheritedOnExec, setCloseOnExec } from './close-on-exec.ts';
 export { maxSocketPathLength, sendDatagram } from './datagram.ts';
 export { openFifoForChild, openFifoReader, openFifoWriter } from './fifo.ts';
@@ -6,5 +7,4 @@ export { mkfifo } from './mkfifo.ts';
 export { conventionalNofileSoft, type NofileLimit, nofileLimit, setNofileSoft, withNofileSoft } from './nofile.ts';
 export { descriptorOf, type PeerCredentials, peerCredentials, peerOfSocket } from './peer-credentials.ts';
 export { reapChild } from './reap-child.ts';
-export { releaseFreeMemory } from './release-memory.ts';
 export { SystemError } from './system-error.ts';

@@ -11,6 +11,8 @@ interface Libc {
   fcntl(fd: number, command: number, argument: number): number;
   /** glibc's alone; elsewhere it does nothing. */
   malloc_trim(keep: number): number;
+  /** Like malloc_trim. */
+  mallopt(parameter: number, value: number): number;
   prlimit(pid: number, resource: number, next: Uint8Array | null, previous: Uint8Array | null): number;
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, message: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
@@ -23,9 +25,13 @@ interface Binding {
 
 let binding: Binding | undefined;
 
-function mallocTrim(library: ReturnType<typeof Koffi.load>): (keep: number) => number {
+/** A function that not every C library has; without it a call does nothing. */
+function optional<Argument>(
+  library: ReturnType<typeof Koffi.load>,
+  prototype: string,
+): (...args: Argument[]) => number {
   try {
-    return library.func('int malloc_trim(size_t keep)');
+    return library.func(prototype);
   } catch {
     return () => 0;
   }
@@ -48,7 +54,8 @@ function bound(): Binding {
       getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
       waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       fcntl: (fd, command, argument) => Number(fcntl(fd, command, 'int', argument)),
-      malloc_trim: mallocTrim(library),
+      malloc_trim: optional<number>(library, 'int malloc_trim(size_t keep)'),
+      mallopt: optional<number>(library, 'int mallopt(int parameter, int value)'),
       prlimit: library.func('int prlimit(int pid, int resource, const void *next, void *previous)'),
       socket: library.func('int socket(int domain, int type, int protocol)'),
       sendto: library.func(
