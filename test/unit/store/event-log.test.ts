@@ -145,5 +145,5 @@ describe('the log of events', () => {
       expect(texts).toEqual(texts.map((__, i) => String(i)));
       expected = texts.length;
     }
-  });
+  }, 60_000);
 });

@@ -159,15 +159,19 @@ test('metadata and the time left reach the handler, the time only where it is as
 
 test('a handler hears of the deadline that was sent', async () => {
   const heard = deferred<unknown>();
+  const judged = deferred<void>();
   const { client } = await serve({
     Echo: unary(text, async (message, { signal }) => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       heard.resolve(signal.reason);
+      // Either side may notice the deadline first: an answer now could still arrive before the client's own end.
+      await judged.promise;
       return message;
     }),
   });
   const call = client.call(echo, '', { deadline: Date.now() + 50, sendDeadline: true });
   await expect(call).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  judged.resolve();
   await expect(heard.promise).resolves.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
 });
 
