@@ -7,6 +7,7 @@ import { isolationNotice, runtimeName, version } from './about.ts';
 import { type Bootstrap, encodeBootstrapReply, parseBootstrap } from './bootstrap.ts';
 import type { CommandLine } from './command-line.ts';
 import { EventPublisher } from './event-publisher.ts';
+import { LazySandbox } from './lazy-sandbox.ts';
 import { stderrLogger } from './log.ts';
 import { Memberships } from './memberships.ts';
 import { TaskService } from './service.ts';
@@ -57,17 +58,20 @@ async function listen(socket: string, bootstrap: Bootstrap): Promise<void> {
     await unlink(socket).catch(() => undefined);
     process.exit(0);
   };
+  const memberships = new Memberships(logger);
+  const sandboxes = new LazySandbox({ memberships, logger });
   const service = new TaskService({
     events: new TaskEvents(publisher),
-    memberships: new Memberships(logger),
+    memberships,
     logger,
+    isNeeded: () => sandboxes.isNeeded,
     onShutdown: () => void end(),
   });
-  const server = new TtrpcServer({ services: taskServices(service), logger });
+  const server = new TtrpcServer({ services: { ...taskServices(service), ...sandboxes.services }, logger });
   await server.listen(socket, { mode: 0o600 });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (service.taskCount === 0) void end();
+      if (service.taskCount === 0 && !sandboxes.isNeeded) void end();
       else logger.warn('signal ignored', { signal, tasks: service.taskCount });
     });
   }

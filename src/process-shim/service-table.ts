@@ -28,7 +28,8 @@ export function taskServices(service: TaskService): ServiceTable {
   return { 'containerd.task.v2.Task': methods, 'containerd.task.v3.Task': methods };
 }
 
-function method<Req, Res>(
+/** One method, with the codecs of its messages. */
+export function method<Req, Res>(
   request: { decode(bytes: Uint8Array): Req },
   response: { encode(message: Res): { finish(): Uint8Array } },
   handle: (request: Req, context: CallContext) => NoInfer<Res> | Promise<NoInfer<Res>>,

@@ -21,6 +21,8 @@ export interface TaskServiceOptions {
   readonly events: TaskEvents;
   readonly memberships: Memberships;
   readonly logger: Logger;
+  /** True while the shim is needed for something else than tasks. */
+  isNeeded(): boolean;
   /** Told once when a Shutdown finds no task left; the reply goes out first. */
   onShutdown(): void;
 }
@@ -190,7 +192,7 @@ export class TaskService {
   }
 
   shutdown() {
-    if (this.taskCount === 0 && !this.#shuttingDown) {
+    if (this.taskCount === 0 && !this.#options.isNeeded() && !this.#shuttingDown) {
       this.#shuttingDown = true;
       setImmediate(() => this.#options.onShutdown());
     }

@@ -15,6 +15,9 @@ import type { Stdio } from './stdio.ts';
 import type { TaskEvents } from './task-events.ts';
 import { type TaskRecord, writeTaskRecord } from './task-record.ts';
 
+/** Who is told of what happens in a task. */
+export type TaskListener = Pick<TaskEvents, keyof TaskEvents>;
+
 export interface TaskOptions {
   readonly id: string;
   readonly bundle: string;
@@ -22,7 +25,7 @@ export interface TaskOptions {
   readonly spec: ProcessSpec;
   readonly ignoreIsolation: boolean;
   readonly membership: Membership;
-  readonly events: TaskEvents;
+  readonly events: TaskListener;
   readonly logger: Logger;
 }
 
@@ -36,7 +39,7 @@ export class Task {
   readonly init: HostProcess;
   readonly #ignoreIsolation: boolean;
   readonly #membership: Membership;
-  readonly #events: TaskEvents;
+  readonly #events: TaskListener;
   readonly #logger: Logger;
   readonly #execs = new Map<string, HostProcess>();
   #record: TaskRecord | undefined;

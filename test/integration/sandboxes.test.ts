@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { adminDefinition, sandboxControllerDefinition as controller } from '../../src/shared/grpc/index.ts';
+import {
+  adminDefinition,
+  sandboxControllerDefinition as controller,
+  sandboxStoreDefinition as store,
+  tasksDefinition,
+} from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { fixtureRuntime, fixtureShims } from '../helpers/fixture-shims.ts';
@@ -9,6 +14,8 @@ import { isAlive } from '../helpers/leftovers.ts';
 import {
   createMember,
   createSandbox,
+  embeddedRuntimeName,
+  hostSpec,
   launchIn,
   launchSandbox,
   removeSandbox,
@@ -27,6 +34,7 @@ import {
   launch,
   listTasks,
   Status,
+  startTask,
   subscribe,
   waitTask,
 } from '../helpers/tasks.ts';
@@ -283,5 +291,150 @@ describe('a sandbox', () => {
       for (const { id } of await listTasks(daemon)) await deleteTask(daemon, id ?? '');
       expect(await daemon.settled()).toEqual(nothingLeft);
     });
+  });
+
+  test('survives the loss of its thread, and what ends meanwhile is told once', async () => {
+    const events = subscribe(daemon, topics);
+    const { pid } = await launchSandbox(daemon, 'pod', { runtime });
+    await launchIn(daemon, 'pod', 'one', { runtime });
+    const waiting = waitSandbox(daemon, 'pod');
+    const { shims: found } = await daemon.client.call(adminDefinition.listShims, {});
+    await daemon.client.call(adminDefinition.restartSlot, { id: found[0]?.slot ?? 0 });
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ pid, state: 'SANDBOX_READY' });
+    await daemon.client.call(adminDefinition.restartSlot, { id: found[0]?.slot ?? 0 });
+    process.kill(pid, 'SIGKILL');
+    expect(await waiting).toBe(137);
+    await removeSandbox(daemon, 'pod');
+    expect(storyOf(events.messages).slice(2)).toEqual(['exit task one 137', 'exit pod 137']);
+    await deleteTask(daemon, 'one');
+    await deleteContainer(daemon, 'one');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('whose shim is stopped makes nobody else wait, and can be shut down', async () => {
+    await launchSandbox(daemon, 'stuck', { runtime });
+    await launchIn(daemon, 'stuck', 'one', { runtime });
+    await launchSandbox(daemon, 'pod', { runtime });
+    const { shims: found } = await daemon.client.call(adminDefinition.listShims, {});
+    const stuck = found.find(({ id }) => id === 'stuck')?.pid ?? 0;
+    process.kill(stuck, 'SIGSTOP');
+    const since = Date.now();
+    // The last known state, once the state deadline has passed.
+    expect(await sandboxStatus(daemon, 'stuck')).toMatchObject({ state: 'SANDBOX_READY' });
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_READY' });
+    await launchIn(daemon, 'pod', 'two', { runtime });
+    await endTask(daemon, 'two');
+    await removeSandbox(daemon, 'pod');
+    await removeSandbox(daemon, 'stuck');
+    console.log(`timing: a stuck sandbox and its neighbour took ${Date.now() - since} ms`);
+    expect(isAlive(stuck)).toBe(false);
+    expect(await deleteTask(daemon, 'one')).toBe(137);
+    await deleteContainer(daemon, 'one');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test.each(['CreateSandbox', 'StartSandbox'])(
+    'whose %s fails or hangs is gone, and its id works again',
+    async (method) => {
+      for (const annotations of [{ fail: method }, { hang: method }]) {
+        const launching = launchSandbox(daemon, 'pod', { runtime, annotations, call: { budget: 3000 } });
+        await failureOf(launching);
+        await waitFor(async () => {
+          const { code } = await failureOf(waitSandboxBriefly());
+          return code === 'NOT_FOUND';
+        });
+        await daemon.client.call(store.delete, { sandboxId: 'pod' });
+      }
+      await launchSandbox(daemon, 'pod', { runtime });
+      await removeSandbox(daemon, 'pod');
+      expect(await daemon.settled()).toEqual(nothingLeft);
+
+      function waitSandboxBriefly() {
+        return daemon.client.call(controller.wait, { sandboxId: 'pod' }, { budget: 200 });
+      }
+    },
+  );
+
+  test('of another daemon can be joined by its address, and is not ended by who joined it', async () => {
+    await using other = await Daemon.start({ programs: [fixtureShims] });
+    const { address } = await launchSandbox(other, 'pod', { runtime });
+    await daemon.client.call(store.create, { sandbox: { sandboxId: 'pod', runtime: { name: runtime } } });
+    await createMember(daemon, 'pod', 'one', { runtime });
+    const create = (taskApiAddress: string) =>
+      daemon.client.call(tasksDefinition.create, { containerId: 'one', taskApiAddress, taskApiVersion: 3 });
+    expect((await failureOf(create('unix:///x'))).code).toBe('INVALID_ARGUMENT');
+    expect((await failureOf(create('grpc+vsock://3:1024'))).code).toBe('UNIMPLEMENTED');
+    expect((await failureOf(create('ttrpc+unix:///nobody/here.sock'))).code).toBe('FAILED_PRECONDITION');
+    expect((await failureOf(createTask(daemon, 'one'))).code).toBe('NOT_FOUND');
+    const { pid } = await create(address);
+    await startTask(daemon, 'one');
+    expect(await shims()).toEqual([{ id: 'one', placement: 'joined', tasks: 1 }]);
+    await daemon.kill();
+    await daemon.start();
+    expect(await getTask(daemon, 'one')).toMatchObject({ pid, status: Status.RUNNING });
+    await endTask(daemon, 'one');
+    expect(await sandboxStatus(other, 'pod')).toMatchObject({ state: 'SANDBOX_READY' });
+    await daemon.client.call(store.delete, { sandboxId: 'pod' });
+    expect(await daemon.settled()).toEqual(nothingLeft);
+    await removeSandbox(other, 'pod');
+    expect(await other.settled()).toEqual(nothingLeft);
+  });
+});
+
+describe('a sandbox of the embedded runtime', () => {
+  let daemon: Daemon;
+
+  beforeEach(async () => {
+    daemon = await Daemon.start();
+  });
+
+  afterEach(() => daemon?.[Symbol.asyncDispose]());
+
+  const embedded = { runtime: embeddedRuntimeName };
+  const sleeper = { ...embedded, spec: hostSpec(['sleep', '3600']) };
+
+  test('runs the process of its spec, and takes its tasks with it, over a restart too', async () => {
+    const { pid } = await launchSandbox(daemon, 'pod', sleeper);
+    await launchIn(daemon, 'pod', 'one', sleeper);
+    expect(await sandboxStatus(daemon, 'pod', true)).toMatchObject({ pid, state: 'SANDBOX_READY' });
+    const { platform } = await daemon.client.call(controller.platform, { sandboxId: 'pod' });
+    expect(platform?.os).toBe('linux');
+    const { metrics } = await daemon.client.call(controller.metrics, { sandboxId: 'pod' });
+    expect(metrics?.data?.type_url).toContain('Metrics');
+    await daemon.kill();
+    await daemon.start();
+    const events = subscribe(daemon, topics);
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ pid, state: 'SANDBOX_READY' });
+    process.kill(pid, 'SIGTERM');
+    expect(await waitSandbox(daemon, 'pod')).toBe(143);
+    await removeSandbox(daemon, 'pod');
+    expect(storyOf(events.messages)).toEqual(['exit task one 137', 'exit pod 143']);
+    expect(await deleteTask(daemon, 'one')).toBe(137);
+    await deleteContainer(daemon, 'one');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('without a process lasts until it is stopped', async () => {
+    await launchSandbox(daemon, 'pod', embedded);
+    await launchIn(daemon, 'pod', 'one', sleeper);
+    await endTask(daemon, 'one');
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ pid: 0, state: 'SANDBOX_READY' });
+    await stopSandbox(daemon, 'pod');
+    expect(await waitSandbox(daemon, 'pod')).toBe(0);
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('whose shim is killed leaves neither its process nor its tasks', async () => {
+    const { pid } = await launchSandbox(daemon, 'pod', sleeper);
+    const task = await launchIn(daemon, 'pod', 'one', sleeper);
+    const { shims } = await daemon.client.call(adminDefinition.listShims, {});
+    process.kill(shims[0]?.pid ?? 0, 'SIGKILL');
+    expect(await waitSandbox(daemon, 'pod')).toBe(137);
+    await removeSandbox(daemon, 'pod');
+    await waitFor(() => !isAlive(pid) && !isAlive(task));
+    await deleteTask(daemon, 'one');
+    await deleteContainer(daemon, 'one');
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 });
