@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `unit` runs on the sources. `integration`, `conformance` and `guarantees` start the build (worker threads cannot
+ * `unit` runs on the sources. `integration`, `conformance`, `guarantees` and `clients` start the build (worker threads cannot
  * load .ts): `npm test` makes it and fetches the real runtimes first. Groups run one after the other; most of their time
  * is waiting for other processes, so there are more of them than processors.
  */
@@ -51,6 +51,17 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: 'clients',
+          maxWorkers: 2,
+          include: ['test/clients/**/*.test.ts'],
+          globalSetup: ['test/helpers/leak-check.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Puts real runtimes into .cache/runtimes: runc, and containerd's shim and ctr of several generations, from Debian's archive.
-// Needs no root and installs nothing. A second run finds everything there and is done at once; `--refresh` looks for newer versions.
+// Needs no root and installs nothing. A second run finds everything there and is done at once; `--refresh` looks for newer versions,
+// `--engine` also brings Docker Engine.
 // Elsewhere than on Debian it takes what is on PATH. What there is goes into .cache/runtimes/manifest.json.
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -11,14 +12,17 @@ import { osRelease, replaceDirectory, Suite } from './lib/apt.mjs';
 import { withLock } from './lib/directory-lock.mjs';
 import { isStatic, makeRootfs } from './lib/rootfs.mjs';
 
-/** Suite → the packages taken from it. Versions are what the suite has: nothing is pinned. */
-const packages = {
-  bookworm: ['runc', 'busybox-static', 'containerd'],
-  trixie: ['containerd'],
-  sid: ['containerd'],
+/** Generation → the suite and the packages that it is taken from. Versions are what the suite has: nothing is pinned. */
+const generationSets = {
+  bookworm: { suite: 'bookworm', packages: ['runc', 'busybox-static', 'containerd'] },
+  trixie: { suite: 'trixie', packages: ['containerd'] },
+  sid: { suite: 'sid', packages: ['containerd'] },
 };
 /** Where criu is taken from, with a libc and libraries of its own: older ones fail on newer kernels. */
 const criuSuite = 'trixie';
+/** Docker Engine, apart from the others: 150 MB that only the tests of clients need. */
+const engineSet = { suite: 'bookworm', packages: ['docker.io', 'tini', 'libdevmapper1.02.1'] };
+const engineDirectory = 'engine';
 
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -35,18 +39,17 @@ const runs = (file) =>
   );
 
 /** What a program says of its version, in the words before the first digit dropped; undefined where it does not run. */
-async function versionOf(program, args) {
-  const said = await run(program, args, { timeout: 10_000 }).catch((error) => error);
+async function versionOf(program, args, env = process.env) {
+  const said = await run(program, args, { timeout: 10_000, env }).catch((error) => error);
   return /(\d+\.\d+\.\d+[^\s]*)/.exec(`${said.stdout ?? ''}${said.stderr ?? ''}`)?.[1];
 }
 
-async function fetchSuite(name, { refresh, say }) {
+async function fetchSet(name, { suite: from, packages: wanted }, { refresh, say }) {
   const directory = path.join(runtimes, name);
   const stampFile = path.join(directory, 'stamp.json');
   const stamp = await readJson(stampFile);
-  const wanted = packages[name];
   if (!refresh && stamp && wanted.every((one) => stamp.packages[one])) return stamp;
-  const suite = new Suite(name, path.join(runtimes, `.apt-${name}`));
+  const suite = new Suite(from, path.join(runtimes, `.apt-${name}`));
   try {
     say(`${name}: reading the package lists`);
     await suite.update();
@@ -59,7 +62,7 @@ async function fetchSuite(name, { refresh, say }) {
       say(`${name}: fetching ${one} ${versions[one]}`);
       await suite.unpack(one, versions[one], fresh);
     }
-    const made = { suite: name, packages: versions };
+    const made = { suite: from, packages: versions };
     await writeFile(path.join(fresh, 'stamp.json'), `${JSON.stringify(made, null, 2)}\n`);
     await replaceDirectory(fresh, directory);
     return made;
@@ -141,10 +144,34 @@ async function generation(name, shim, ctr, say) {
   return { name, version: version.replace(/[~+].*$/, ''), shim, ctr };
 }
 
+/** Where the shared libraries of an unpacked package are, whatever the architecture's name for it. */
+async function libraryDirectories(unpacked) {
+  const found = [];
+  for (const parent of ['lib', 'usr/lib'].map((name) => path.join(unpacked, name))) {
+    for (const entry of await readdir(parent, { withFileTypes: true }).catch(() => [])) {
+      if (entry.isDirectory() && /-linux-/.test(entry.name)) found.push(path.join(parent, entry.name));
+    }
+  }
+  return found;
+}
+
+/** Docker Engine's programs; undefined where they are not there or do not run. */
+async function engine(debian) {
+  const unpacked = path.join(runtimes, engineDirectory);
+  const dockerd = debian ? path.join(unpacked, 'usr/sbin/dockerd') : await onPath('dockerd');
+  const docker = debian ? path.join(unpacked, 'usr/bin/docker') : await onPath('docker');
+  if (!dockerd || !docker) return undefined;
+  const libraries = debian ? await libraryDirectories(unpacked) : [];
+  const env = { ...process.env, ...(debian ? { LD_LIBRARY_PATH: libraries.join(':') } : {}) };
+  const version = await versionOf(dockerd, ['--version'], env);
+  if (!version || !(await versionOf(docker, ['--version']))) return undefined;
+  return { version: version.replace(/[~+].*$/, '').replace(/,$/, ''), dockerd, docker, libraries };
+}
+
 async function collect(debian, criu, say) {
   const missing = [];
   const generations = [];
-  for (const name of debian ? Object.keys(packages) : []) {
+  for (const name of debian ? Object.keys(generationSets) : []) {
     const bin = path.join(runtimes, name, 'usr/bin');
     generations.push(await generation(name, path.join(bin, 'containerd-shim-runc-v2'), path.join(bin, 'ctr'), say));
   }
@@ -158,12 +185,14 @@ async function collect(debian, criu, say) {
   else if (!(await runs(path.join(rootfs, 'bin/busybox')))) await makeRootfs(busybox, rootfs);
   const found = generations.filter(Boolean);
   const criuVersion = criu && (await versionOf(criu, ['--version']));
+  const dockerEngine = await engine(debian);
   if (found.length === 0) missing.push('containerd-shim-runc-v2 and ctr');
   return {
     generations: found,
     ...(runcVersion ? { runc: { version: runcVersion, path: runc } } : {}),
     ...(missing.includes('a static busybox') ? {} : { rootfs }),
     ...(criuVersion ? { criu: { version: criuVersion, path: criu } } : {}),
+    ...(dockerEngine ? { engine: dockerEngine } : {}),
     missing,
   };
 }
@@ -175,13 +204,21 @@ function table(manifest) {
     rows.push([`shim+ctr (${name})`, version, path.relative(root, path.dirname(shim))]);
   }
   if (manifest.criu) rows.push(['criu', manifest.criu.version, path.relative(root, manifest.criu.path)]);
+  if (manifest.engine) {
+    const { version, dockerd } = manifest.engine;
+    rows.push(['Docker Engine', version, path.relative(root, path.dirname(dockerd))]);
+  }
   if (manifest.rootfs) rows.push(['busybox rootfs', '', path.relative(root, manifest.rootfs)]);
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) => `  ${row[0].padEnd(widths[0])}  ${row[1].padEnd(widths[1])}  ${row[2]}`).join('\n');
 }
 
 /** Fetches what is missing, writes the manifest and answers it. Throws where the archive cannot be reached. */
-export async function fetchRuntimes({ refresh = false, say = (line) => console.log(line) } = {}) {
+export async function fetchRuntimes({
+  refresh = false,
+  engine: withEngine = false,
+  say = (line) => console.log(line),
+} = {}) {
   const release = await osRelease();
   const debian =
     release.ID === 'debian' &&
@@ -194,7 +231,10 @@ export async function fetchRuntimes({ refresh = false, say = (line) => console.l
     async () => {
       if (debian) {
         // All are waited for, so that none is still writing when the lock is given back.
-        const done = await Promise.allSettled(Object.keys(packages).map((name) => fetchSuite(name, { refresh, say })));
+        const sets = { ...generationSets, ...(withEngine ? { [engineDirectory]: engineSet } : {}) };
+        const done = await Promise.allSettled(
+          Object.entries(sets).map(([name, set]) => fetchSet(name, set, { refresh, say })),
+        );
         const failed = done.find((one) => one.status === 'rejected');
         if (failed) throw failed.reason;
       }
@@ -210,9 +250,14 @@ export async function fetchRuntimes({ refresh = false, say = (line) => console.l
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { refresh: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: {
+      refresh: { type: 'boolean', default: false },
+      engine: { type: 'boolean', default: false },
+    },
+  });
   try {
-    const manifest = await fetchRuntimes({ refresh: values.refresh });
+    const manifest = await fetchRuntimes(values);
     console.log(`runtimes in .cache:\n${table(manifest)}`);
     if (manifest.missing.length > 0) {
       console.log(

@@ -2,7 +2,7 @@
 // `npm test`: builds what is out of date, fetches the real runtimes (Debian), runs the suites, and says what was not run.
 // SHIMD_BUILD=DIR tests a build that is there already; SHIMD_REQUIRE_RUNTIMES=1 fails unless real runtimes were tested.
 // Arguments go on to vitest: `npm test -- --project unit`. Without a project it is all but `guarantees`, which take as long
-// as the others together: `npm run test:guarantees`.
+// as the others together (`npm run test:guarantees`), and `clients`, which need Docker Engine (`npm run test:clients`).
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -53,7 +53,7 @@ async function build() {
 async function runtimes() {
   if (process.getuid?.() !== 0) return { generations: [], reason: 'runc needs root, and this is another user' };
   try {
-    const manifest = await fetchRuntimes();
+    const manifest = await fetchRuntimes({ engine: withEngine });
     if (manifest.missing.length > 0)
       return { ...manifest, generations: [], reason: `missing: ${manifest.missing.join(', ')}` };
     return manifest;
@@ -68,6 +68,8 @@ function selection() {
   const named = given.some((argument) => /^--project(=|$)/.test(argument));
   return named ? given : [...['unit', 'integration', 'conformance'].flatMap((name) => ['--project', name]), ...given];
 }
+
+const withEngine = selection().some((argument) => /^(--project=)?clients$/.test(argument));
 
 function runVitest(environment) {
   const vitest = path.join(path.dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
@@ -128,6 +130,14 @@ async function main() {
       console.log(`  nothing passed with shim ${version}, and SHIMD_REQUIRE_RUNTIMES=1 asks for it`);
       failed = true;
     }
+  }
+  if (withEngine && real.generations.length > 0) {
+    const counts = countGeneration(report, 'engine');
+    const said = `${counts.passed} passed, ${counts.failed} failed${counts.pending > 0 ? `, ${counts.pending} not run` : ''}`;
+    console.log(
+      real.engine ? `  Docker Engine ${real.engine.version}: ${said}` : '  Docker Engine NOT RUN: there is none',
+    );
+    if (required && !real.engine) failed = true;
   }
   if (required && real.generations.length === 0) {
     console.log('  SHIMD_REQUIRE_RUNTIMES=1 asks for them');

@@ -10,7 +10,7 @@ import {
 import { sandboxesDirectory, sharedShimsDirectory } from '../../src/shared/layout.ts';
 import { ApiClient } from './api-client.ts';
 import { cgroupsNaming, isAlive, mountsNaming, processesNaming } from './leftovers.ts';
-import { type Finished, mainProgram, Program, type RunOptions, runProgram } from './program.ts';
+import { type Finished, mainProgram, Program, type RunOptions } from './program.ts';
 import { type Generation, type Placement, runc } from './runtimes.ts';
 import { makeDirectory, noteSocket, uniqueName } from './test-run.ts';
 import { waitFor } from './wait-for.ts';
@@ -195,8 +195,12 @@ export class Daemon implements AsyncDisposable {
 
   /** Runs a generation's `ctr` against this daemon, in its namespace. */
   ctr(generation: Generation, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    return this.startCtr(generation, args, options).finished;
+  }
+
+  startCtr(generation: Generation, args: readonly string[], options: RunOptions = {}): Program {
     const all = ['--address', this.socket, '--namespace', this.namespace, ...args];
-    return runProgram(generation.ctr, all, { env: this.environment, cwd: this.directory, ...options });
+    return new Program(generation.ctr, all, { env: this.environment, cwd: this.directory, ...options });
   }
 
   /** Addresses of the shims whose bundles are there, as file paths. */

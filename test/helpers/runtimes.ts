@@ -14,11 +14,21 @@ export interface Generation {
   readonly ctr: string;
 }
 
+/** Docker Engine's programs. */
+export interface Engine {
+  readonly version: string;
+  readonly dockerd: string;
+  readonly docker: string;
+  /** Directories of the libraries that dockerd may not find on the machine. */
+  readonly libraries: readonly string[];
+}
+
 interface Manifest {
   readonly generations: readonly Generation[];
   readonly runc?: { readonly version: string; readonly path: string };
   readonly rootfs?: string;
   readonly criu?: { readonly version: string; readonly path: string };
+  readonly engine?: Engine;
 }
 
 function readManifest(): Manifest {
@@ -52,6 +62,9 @@ export const busyboxRootfs: string = manifest.rootfs ?? '/nonexistent/rootfs';
 function criuWorks({ criu }: Manifest): boolean {
   return criu !== undefined && spawnSync(criu.path, ['check'], { timeout: 20_000 }).status === 0;
 }
+
+/** Docker Engine, where it was fetched (`npm run test:clients` does) or is on PATH. */
+export const engine: Engine | undefined = manifest.engine;
 
 /** Compares dotted versions by their first two numbers. */
 function atLeast(version: string, major: number, minor: number): boolean {
