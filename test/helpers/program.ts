@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Written to its standard input, which is then closed. Default: empty. */
   readonly input?: string;
+  /** Leaves standard input open after `input`: the caller ends it, `child.stdin.end()`. Default false. */
+  readonly keepInput?: boolean;
   /** Milliseconds until it is killed and the call fails. Default 60,000. */
   readonly timeout?: number;
 }
@@ -38,7 +40,7 @@ export class Program {
   stderr = '';
 
   constructor(file: string, args: readonly string[], options: RunOptions = {}) {
-    const { env = process.env, cwd, input, timeout = 60_000 } = options;
+    const { env = process.env, cwd, input = '', keepInput = false, timeout = 60_000 } = options;
     const child = spawn(file, args, { env, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     this.child = child;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -49,7 +51,8 @@ export class Program {
     });
     // It may end without having read its input.
     child.stdin.on('error', () => undefined);
-    child.stdin.end(input ?? '');
+    child.stdin.write(input);
+    if (!keepInput) child.stdin.end();
     this.finished = new Promise((resolve, reject) => {
       let late = false;
       const timer = setTimeout(() => {
