@@ -4,7 +4,7 @@ import { onAbort } from '../shared/util/on-abort.ts';
 import { assertEnvelope, type Envelope } from './envelope.ts';
 import { envelopeFields } from './envelope-fields.ts';
 import type { EventTail } from './event-tail.ts';
-import { type Filter, parseFilters } from './filter/index.ts';
+import { type Adaptor, type Filter, parseFilters } from './filter/index.ts';
 
 export type { Envelope };
 
@@ -17,10 +17,21 @@ export interface SubscribeOptions {
   readonly capacity?: number | undefined;
 }
 
-interface Subscriber {
-  readonly filter: Filter;
-  readonly queue: BoundedQueue<Envelope>;
+/**
+ * How a subscription stands to an envelope: `own` where its filters ask for it and would not for the same of another
+ * namespace, as those of a client do that runs the tasks of that namespace; `any` where they ask for it anyway.
+ */
+export type Interest = 'none' | 'any' | 'own';
+
+/** One subscriber, as the rest of the daemon sees it. */
+export interface Subscription {
+  interest(envelope: Envelope): Interest;
+  /** Hands it an envelope, whatever its filters say. */
+  deliver(envelope: Envelope): void;
 }
+
+/** No namespace is called this. */
+const nowhere = '/';
 
 const defaultCapacity = 10_000;
 const bytesPerUnit = 4096;
@@ -37,7 +48,7 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly #tail: ExchangeOptions['tail'];
   readonly #subscribers = new Set<Subscriber>();
-  readonly #subscribeListeners = new Set<() => void>();
+  readonly #subscribeListeners = new Set<(subscription: Subscription) => void>();
   readonly #publishListeners = new Set<(envelope: Envelope) => void>();
   #closed: TaskError | undefined;
 
@@ -72,21 +83,16 @@ export class Exchange {
   deliver(envelope: Envelope): void {
     if (this.#subscribers.size === 0) return;
     const fields = envelopeFields(envelope);
-    const size = Math.max(1, Math.ceil(envelope.event.value.length / bytesPerUnit));
-    for (const { filter, queue } of this.#subscribers) {
-      if (filter.match(fields) && !queue.push(envelope, size)) queue.end(tooSlow());
-    }
+    for (const subscriber of this.#subscribers) if (subscriber.wants(fields)) subscriber.deliver(envelope);
   }
 
-  /** True where a subscriber of now would get this envelope. */
-  hasSubscriberFor(envelope: Envelope): boolean {
-    const fields = envelopeFields(envelope);
-    for (const { filter } of this.#subscribers) if (filter.match(fields)) return true;
-    return false;
+  /** The subscribers of now. */
+  subscriptions(): Iterable<Subscription> {
+    return this.#subscribers;
   }
 
-  /** Calls `listener` after each new subscription; returns what ends that. */
-  onSubscribe(listener: () => void): () => void {
+  /** Calls `listener` with each new subscription, before anything else is handed to it; returns what ends that. */
+  onSubscribe(listener: (subscription: Subscription) => void): () => void {
     this.#subscribeListeners.add(listener);
     return () => this.#subscribeListeners.delete(listener);
   }
@@ -104,10 +110,10 @@ export class Exchange {
       this.#subscribers.delete(subscriber);
     });
     const release = onAbort(signal, () => queue.cut());
-    const subscriber: Subscriber = { filter, queue };
+    const subscriber = new Subscriber(filter, queue);
     this.#subscribers.add(subscriber);
     if (signal?.aborted) queue.cut();
-    for (const listener of this.#subscribeListeners) listener();
+    for (const listener of this.#subscribeListeners) listener(subscriber);
     return queue;
   }
 
@@ -117,7 +123,35 @@ export class Exchange {
    */
   close(reason: TaskError): void {
     this.#closed ??= reason.code === 'UNAVAILABLE' ? reason : unavailable(reason.message, reason);
-    for (const { queue } of this.#subscribers) queue.end(this.#closed);
+    for (const subscriber of this.#subscribers) subscriber.end(this.#closed);
+  }
+}
+
+class Subscriber implements Subscription {
+  readonly #filter: Filter;
+  readonly #queue: BoundedQueue<Envelope>;
+
+  constructor(filter: Filter, queue: BoundedQueue<Envelope>) {
+    this.#filter = filter;
+    this.#queue = queue;
+  }
+
+  wants(fields: Adaptor): boolean {
+    return this.#filter.match(fields);
+  }
+
+  interest(envelope: Envelope): Interest {
+    if (!this.wants(envelopeFields(envelope))) return 'none';
+    return this.wants(envelopeFields({ ...envelope, namespace: nowhere })) ? 'any' : 'own';
+  }
+
+  deliver(envelope: Envelope): void {
+    const size = Math.max(1, Math.ceil(envelope.event.value.length / bytesPerUnit));
+    if (!this.#queue.push(envelope, size)) this.#queue.end(tooSlow());
+  }
+
+  end(reason: TaskError): void {
+    this.#queue.end(reason);
   }
 }
 

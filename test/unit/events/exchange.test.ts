@@ -86,7 +86,8 @@ describe('a filter sees', () => {
   ])('%s', async (filter, expected) => {
     const exchange = new Exchange();
     const queue = exchange.subscribe({ filters: [filter] });
-    const wanted = all.filter((candidate) => exchange.hasSubscriberFor(candidate));
+    const [subscription] = exchange.subscriptions();
+    const wanted = all.filter((candidate) => subscription?.interest(candidate) !== 'none');
     for (const next of all) exchange.publish(next);
     exchange.close(unavailable('over'));
     expect(wanted.map(({ topic }) => topic)).toEqual(expected);
@@ -109,11 +110,9 @@ describe('a filter sees', () => {
       ...started('x'),
       event: { ...started('x').event, typeUrl: 'type.googleapis.com/containerd.events.TaskStart' },
     };
-    expect([rubbish, unknown, prefixed].map((candidate) => exchange.hasSubscriberFor(candidate))).toEqual([
-      false,
-      false,
-      true,
-    ]);
+    const [subscription] = exchange.subscriptions();
+    const interests = [rubbish, unknown, prefixed].map((candidate) => subscription?.interest(candidate));
+    expect(interests).toEqual(['none', 'none', 'any']);
   });
 });
 
@@ -208,9 +207,27 @@ describe('nothing is left of a subscription', () => {
   });
 });
 
-test('a listener hears of new subscriptions until it ends that, and may publish to them', async () => {
+test.each([
+  [['namespace==default'], 'own'],
+  [['namespace==default,topic~=|^/tasks/|'], 'own'],
+  [['topic~=|^/tasks/|'], 'any'],
+  [[], 'any'],
+  [['namespace==default', 'topic~=|^/tasks/|'], 'any'],
+  [['namespace==other'], 'none'],
+  [['namespace!=other'], 'any'],
+])(
+  'a subscription with the filters %j has the interest %s in an event of the namespace default',
+  (filters, interest) => {
+    const exchange = new Exchange();
+    exchange.subscribe({ filters });
+    const [subscription] = exchange.subscriptions();
+    expect(subscription?.interest({ ...started('x'), namespace: 'default' })).toBe(interest);
+  },
+);
+
+test('a listener hears of new subscriptions until it ends that, and may hand them something', async () => {
   const exchange = new Exchange();
-  const stop = exchange.onSubscribe(() => exchange.publish(started('held')));
+  const stop = exchange.onSubscribe((subscription) => subscription.deliver(started('held')));
   const queue = exchange.subscribe();
   stop();
   exchange.subscribe();

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../../src/events/index.ts';
+import type { Envelope, Interest, Subscription } from '../../../src/events/index.ts';
 import { decodeEvent } from '../../../src/events/index.ts';
 import {
   type ExecId,
@@ -54,14 +54,17 @@ export class MemoryExits implements ExitStore {
 }
 
 /** An exchange that writes down what is published, as `exit a/x 5`. */
-export class RecordedEvents implements EventSink {
+export class RecordedEvents implements EventSink, Subscription {
   readonly seen: string[] = [];
   listening = true;
-  #listener: (() => void) | undefined;
+  #listener: ((subscription: Subscription) => void) | undefined;
 
   record(): void {}
   publish(envelope: Envelope): void {
     this.deliver(envelope);
+  }
+  interest(): Interest {
+    return 'own';
   }
   deliver({ topic, event }: Envelope): void {
     const fields: Record<string, unknown> = { ...decodeEvent(event) };
@@ -71,10 +74,10 @@ export class RecordedEvents implements EventSink {
     const status = topic === '/tasks/exit' ? ` ${Number(fields['exitStatus'] ?? 0)}` : '';
     this.seen.push(`${topic.replace('/tasks/', '')} ${name}${status}`);
   }
-  hasSubscriberFor(): boolean {
-    return this.listening;
+  subscriptions(): Iterable<Subscription> {
+    return this.listening ? [this] : [];
   }
-  onSubscribe(listener: () => void): () => void {
+  onSubscribe(listener: (subscription: Subscription) => void): () => void {
     this.#listener = listener;
     return () => {
       this.#listener = undefined;
@@ -82,7 +85,7 @@ export class RecordedEvents implements EventSink {
   }
   subscribe(): void {
     this.listening = true;
-    this.#listener?.();
+    this.#listener?.(this);
   }
 }
 
