@@ -307,6 +307,14 @@ describe.each(taskRuntimes)('the task API on $title', (runtime: TaskRuntime) => 
       expect(await waitTask(daemon, id)).toEqual({ status: 3 });
     });
 
+    test('a terminal without an input stays open, and its process is not hung up on', async () => {
+      const stdout = fifo('out');
+      const output = read(stdout);
+      await run(shell('sleep 0.5; test -t 0 && echo there; exit 4'), { stdout, terminal: true });
+      expect(await waitTask(daemon, id)).toEqual({ status: 4 });
+      await shows(output, 'there\r\n');
+    });
+
     test('a running task is not deleted; an ended one is, once, with its exit', async () => {
       const pid = await run(sleeper);
       const refused = await failureOf(deleteTask(daemon, id));

@@ -9,11 +9,8 @@ const nowhere = '/dev/null';
 export function stdioForShim(stdio: Stdio): Stdio {
   const { stdin, stdout, stderr, terminal } = stdio;
   if (stdin === '' && stdout === '' && stderr === '' && !terminal) return stdio;
-  return {
-    stdin: stdin || nowhere,
-    stdout: stdout || nowhere,
-    // A terminal has one output; a stderr beside it is refused.
-    stderr: terminal ? '' : stderr || nowhere,
-    terminal,
-  };
+  // A terminal has one output, a stderr beside it is refused; and the end of its input closes it, which hangs up on the
+  // process: without an input it stays open.
+  if (terminal) return { stdin, stdout: stdout || nowhere, stderr: '', terminal };
+  return { stdin: stdin || nowhere, stdout: stdout || nowhere, stderr: stderr || nowhere, terminal };
 }

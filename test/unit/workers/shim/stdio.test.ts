@@ -16,11 +16,15 @@ test('what is absent beside what is given becomes /dev/null', () => {
   });
 });
 
-test('a terminal gets no stderr', () => {
+test('a terminal gets no stderr, and no stdin that ends', () => {
   expect(stdioForShim({ ...none, stdout: '/out', terminal: true })).toEqual({
-    stdin: '/dev/null',
+    stdin: '',
     stdout: '/out',
     stderr: '',
     terminal: true,
   });
+});
+
+test('a terminal that nobody reads writes to /dev/null', () => {
+  expect(stdioForShim({ ...none, terminal: true })).toMatchObject({ stdin: '', stdout: '/dev/null', stderr: '' });
 });
