@@ -112,7 +112,10 @@ export class Exchange {
     const release = onAbort(signal, () => queue.cut());
     const subscriber = new Subscriber(filter, queue);
     this.#subscribers.add(subscriber);
-    if (signal?.aborted) queue.cut();
+    if (signal?.aborted) {
+      queue.cut();
+      return queue;
+    }
     for (const listener of this.#subscribeListeners) listener(subscriber);
     return queue;
   }

@@ -4,6 +4,8 @@ import type { Exit, ExitSource } from '../shared/messages/process.ts';
 /** How a process ended, and who said so. */
 export interface StoredExit extends Exit {
   readonly source: ExitSource;
+  /** The client that it matters to was away, and has not been told yet: see `settle`. */
+  readonly owed?: boolean;
 }
 
 /**
@@ -17,6 +19,8 @@ export interface ExitStore {
    */
   put(process: ProcessRef, exit: StoredExit): 'stored' | 'kept';
   get(process: ProcessRef): StoredExit | undefined;
+  /** It was told: the exit is not owed any more. Does nothing where there is none. Throws as `put` does. */
+  settle(process: ProcessRef): void;
   /** Forgets the exits of a task's init and of all its execs. */
   removeTask(task: TaskRef): void;
   removeExec(process: ProcessRef): void;

@@ -20,17 +20,26 @@ export class LmdbExitStore implements ExitStore {
   put(process: ProcessRef, exit: StoredExit): 'stored' | 'kept' {
     const known = this.get(process);
     if (known && (known.source !== 'made-up' || exit.source === 'made-up')) return 'kept';
-    const { pid, status, exitedAt, source } = exit;
+    this.#write(process, exit);
+    return 'stored';
+  }
+
+  settle(process: ProcessRef): void {
+    const known = this.get(process);
+    if (known?.owed) this.#write(process, { ...known, owed: false });
+  }
+
+  #write(process: ProcessRef, { pid, status, exitedAt, source, owed = false }: StoredExit): void {
     const value = encodeJson({
       pid,
       status,
       exitedAt: { seconds: exitedAt.seconds, nanos: exitedAt.nanos },
       source,
+      ...(owed ? { owed } : {}),
     });
     this.#environment.write(value.length, () => {
       this.#table.putSync(keyOfProcess(process), value);
     });
-    return 'stored';
   }
 
   get(process: ProcessRef): StoredExit | undefined {
@@ -86,6 +95,7 @@ function parseExit(json: unknown): StoredExit {
     status: parseNumber(json.status),
     exitedAt: parseTimestamp(json.exitedAt),
     source: parseSource(json.source),
+    ...(json.owed === true ? { owed: true } : {}),
   };
 }
 

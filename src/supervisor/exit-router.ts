@@ -178,7 +178,8 @@ export class ExitRouter {
   #tell(task: Task, process: TaskProcess, exit: StoredExit): void {
     this.remove(process);
     const ran = process.pid > 0 || exit.pid > 0;
-    const stored = this.#store(process.ref, exit);
+    const owed = ran && this.#options.events.owes(process.ref);
+    const stored = this.#store(process.ref, owed ? { ...exit, owed } : exit);
     process.set({ kind: 'stopped', exit: stored });
     if (ran) this.#options.events.exited(process, stored);
     process.waiters.resolve(stored);
@@ -190,7 +191,8 @@ export class ExitRouter {
       this.#drop(process.ref, exit, 'told before');
       return;
     }
-    process.set({ kind: 'stopped', exit: this.#store(process.ref, exit) });
+    const { owed = false } = known;
+    process.set({ kind: 'stopped', exit: this.#store(process.ref, { ...exit, owed }) });
   }
 
   /** A full disk loses the exit at the next restart; it must not lose it now. */

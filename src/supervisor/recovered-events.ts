@@ -1,12 +1,18 @@
 import type { Envelope, Exchange, Subscription } from '../events/index.ts';
 
 /** The part of the exchange that the supervisor uses. */
-export type EventSink = Pick<Exchange, 'publish' | 'record' | 'subscriptions' | 'onSubscribe'>;
+export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'subscriptions' | 'onSubscribe'>;
 
-interface Held {
+/** An event that somebody may be away for. */
+export interface OwedEvent {
   /** What it is about. */
   readonly owner: string;
   readonly envelope: Envelope;
+  /** Called once, when it need not be kept for anybody any more. */
+  readonly onTold?: () => void;
+}
+
+interface Held extends OwedEvent {
   /** When somebody who asks for any namespace had it first, in milliseconds. */
   seen: number | undefined;
 }
@@ -19,11 +25,11 @@ export interface RecoveredEventsOptions {
 }
 
 /**
- * Exits that happened while the daemon was down, kept until the client is back that they matter to: Docker may take a
- * minute, and takes a container for running until it has had its exit. That client is one that asks for this
- * namespace alone. Who watches everything has them too, each subscription once, but does not take them away from it.
- * An event is dropped with its task or sandbox, so there are never more than those. Who reads from a cursor has them from
- * the start: they are recorded at once.
+ * Exits that happened while the daemon was down, or soon after its start, kept until the client is back that they matter
+ * to: Docker may take a minute, and takes a container for running until it has had its exit. That client is one that asks
+ * for this namespace alone. Who watches everything has them too, each subscription once, but does not take them away from
+ * it. An event is dropped with its task or sandbox, so there are never more than those. Who reads from a cursor has them
+ * from the start: they are recorded at once.
  */
 export class RecoveredEvents {
   readonly #sink: EventSink;
@@ -42,15 +48,38 @@ export class RecoveredEvents {
     return this.#held.length;
   }
 
-  add(owner: string, envelope: Envelope): void {
-    this.#sink.record(envelope);
-    const held: Held = { owner, envelope, seen: undefined };
+  /** One that nobody has been handed yet. */
+  add(event: OwedEvent): void {
+    this.#sink.record(event.envelope);
+    this.again(event);
+  }
+
+  /** One that an earlier daemon recorded, and that its client has not been told of. */
+  again(event: OwedEvent): void {
+    const held: Held = { ...event, seen: undefined };
     let taken = false;
     for (const subscription of this.#sink.subscriptions()) taken = this.#offer(held, subscription) || taken;
-    if (taken) return;
+    this.#hold(held, taken);
+  }
+
+  /** One that was published to the subscribers of now. */
+  published(event: OwedEvent): void {
+    const interests = Array.from(this.#sink.subscriptions(), (subscription) => subscription.interest(event.envelope));
+    this.#hold({ ...event, seen: interests.includes('any') ? this.#now() : undefined }, interests.includes('own'));
+  }
+
+  #hold(held: Held, taken: boolean): void {
+    if (taken) {
+      held.onTold?.();
+      return;
+    }
     this.#held.push(held);
     this.#stopListening ??= this.#sink.onSubscribe((subscription) =>
-      this.#keep((one) => !this.#isOver(one) && !this.#offer(one, subscription)),
+      this.#keep((one) => {
+        const over = this.#isOver(one) || this.#offer(one, subscription);
+        if (over) one.onTold?.();
+        return !over;
+      }),
     );
   }
 
@@ -62,9 +91,11 @@ export class RecoveredEvents {
 
   /** The task is about to go, and not by a client who knows how it ended: now or never. */
   tell(owner: string): void {
-    this.#keep(({ owner: held, envelope }) => {
+    this.#keep(({ owner: held, envelope, seen, onTold }) => {
       if (held !== owner) return true;
-      this.#sink.deliver(envelope);
+      // Who is there and wants it has had it otherwise.
+      if (seen === undefined) this.#sink.deliver(envelope);
+      onTold?.();
       return false;
     });
   }

@@ -61,7 +61,7 @@ class Recovery {
       rememberEndedSandboxes(this.#context);
       logger.info('tasks recovered', { shims: registry.shims().length, tasks: [...registry.tasks()].length });
     } finally {
-      events.recovering = false;
+      events.recovered(new Set([...registry.tasks()].map(({ ref }) => ref.namespace)));
     }
   }
 
@@ -101,7 +101,7 @@ class Recovery {
   }
 
   #task(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): void {
-    const { exits, logger, registry } = this.#context;
+    const { events, exits, logger, registry } = this.#context;
     const shim = isForOneTask(record.mode) ? this.#ownShim(ref, bundle, record, facts) : this.#sharedShim(ref, record);
     const exit = exits.get(ref);
     const init = new TaskProcess(
@@ -112,6 +112,7 @@ class Recovery {
     );
     const reservation = registry.reserve(ref);
     reservation.commit(new Task({ ref, runtime: record.runtime, bundle, facts, init, shim }));
+    if (exit?.owed) events.owed(init, exit);
   }
 
   #ownShim(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): Shim {
@@ -198,7 +199,7 @@ class Recovery {
 
   /** Ended tasks that nobody deleted and whose bundles are gone, with their shim or with a reboot. */
   #rememberEnded(): void {
-    const { directories, exits, logger, registry } = this.#context;
+    const { directories, events, exits, logger, registry } = this.#context;
     for (const { process: ref, exit } of exits.list()) {
       if (ref.exec !== undefined || registry.findTask(ref) !== undefined || registry.isReserved(ref)) continue;
       const task: TaskRef = { namespace: ref.namespace, task: ref.task };
@@ -207,6 +208,7 @@ class Recovery {
       registry
         .reserve(task)
         .commit(new Task({ ref: task, runtime: '', bundle, facts: unknownSpec, init, shim: undefined }));
+      if (exit.owed) events.owed(init, exit);
     }
   }
 

@@ -1,9 +1,11 @@
 import type { Envelope } from '../events/index.ts';
 import { Pool } from '../pool/index.ts';
-import { notFound, unavailable } from '../shared/errors/index.ts';
+import { notFound, TaskError, unavailable } from '../shared/errors/index.ts';
 import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
+import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
+import type { ExitStore } from '../store/exit-store.ts';
 import { Background } from './background.ts';
 import type { Context } from './context.ts';
 import { createTask } from './create.ts';
@@ -64,7 +66,7 @@ export class Supervisor {
     const { directories, deadlines, logger, exits } = options;
     const registry = new Registry();
     const sandboxes = new Sandboxes();
-    const events = new TaskEvents(options.exchange, logger);
+    const events = new TaskEvents(options.exchange, logger, (process) => settle(exits, process, logger));
     const background = new Background(logger);
     const router = new ExitRouter({ registry, exits, events, logger });
     let slots: readonly TaskSlot[] = [];
@@ -292,4 +294,13 @@ export class Supervisor {
 
 function stopping() {
   return unavailable('the daemon is stopping: try again when it is back');
+}
+
+/** Where it fails, the exit is told once more after the next restart. */
+function settle(exits: ExitStore, process: ProcessRef, logger: Logger): void {
+  try {
+    exits.settle(process);
+  } catch (error) {
+    logger.warn('exit not noted as told', { ...process, error: TaskError.from(error).message });
+  }
 }

@@ -13,13 +13,20 @@ import {
   taskStartEvent,
 } from '../events/index.ts';
 import { TaskError } from '../shared/errors/index.ts';
-import type { TaskRef } from '../shared/identifiers.ts';
+import type { Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, Mount } from '../shared/messages/index.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import { type EventSink, RecoveredEvents } from './recovered-events.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
+
+/** Namespaces whose clients may be on their way back to a daemon that was restarted. */
+interface Returning {
+  readonly namespaces: ReadonlySet<Namespace>;
+  /** On the clock of `performance.now`. */
+  readonly until: number;
+}
 
 /**
  * The events of tasks, made here and not by shims: their order per process is that of these calls, and each happens
@@ -29,13 +36,30 @@ export class TaskEvents {
   readonly #sink: EventSink;
   readonly #logger: Logger;
   readonly #recovered: RecoveredEvents;
+  readonly #settle: (process: ProcessRef) => void;
   /** True while the daemon starts: what is found then happened before anybody could listen. */
   recovering = false;
+  #returning: Returning | undefined;
 
-  constructor(sink: EventSink, logger: Logger) {
+  /** `settle` is called when the client of a process has been told of an exit that `owes` was said of. */
+  constructor(sink: EventSink, logger: Logger, settle: (process: ProcessRef) => void = () => undefined) {
     this.#sink = sink;
     this.#logger = logger;
     this.#recovered = new RecoveredEvents(sink);
+    this.#settle = settle;
+  }
+
+  /** The daemon has started, with tasks in these namespaces: their clients may need `patience` milliseconds to come back. */
+  recovered(namespaces: Iterable<Namespace>, patience = 60_000): void {
+    this.recovering = false;
+    this.#returning = { namespaces: new Set(namespaces), until: performance.now() + patience };
+  }
+
+  /** Whether the client of this namespace may be away, so that an exit is owed to it until it was told. */
+  owes({ namespace }: TaskRef): boolean {
+    if (this.recovering) return true;
+    if (this.#returning !== undefined && performance.now() > this.#returning.until) this.#returning = undefined;
+    return this.#returning?.namespaces.has(namespace) ?? false;
   }
 
   created(task: Task, request: { readonly rootfs: readonly Mount[]; readonly checkpoint: string }): void {
@@ -56,10 +80,26 @@ export class TaskEvents {
   }
 
   exited(process: TaskProcess, exit: Exit): void {
-    this.#publish(
-      process.ref,
-      taskExitEvent({ ...this.#exitFields(process, exit), id: process.ref.exec ?? process.ref.task }),
-    );
+    const { ref } = process;
+    const envelope = this.#exitEnvelope(process, exit);
+    if (!this.owes(ref)) {
+      this.pass(envelope);
+      return;
+    }
+    const event = { owner: ownerOf(ref), envelope, onTold: () => this.#settle(ref) };
+    if (this.recovering) {
+      this.#recovered.add(event);
+      return;
+    }
+    this.pass(envelope);
+    this.#recovered.published(event);
+  }
+
+  /** An exit that an earlier daemon stored, and whose client it has not told. */
+  owed(process: TaskProcess, exit: Exit): void {
+    const { ref } = process;
+    const envelope = this.#exitEnvelope(process, exit);
+    this.#recovered.again({ owner: ownerOf(ref), envelope, onTold: () => this.#settle(ref) });
   }
 
   /** Of an init; the delete of an exec has no event. */
@@ -114,13 +154,19 @@ export class TaskEvents {
     this.#recovered.close();
   }
 
+  #exitEnvelope(process: TaskProcess, exit: Exit): Envelope {
+    const { ref } = process;
+    const event = taskExitEvent({ ...this.#exitFields(process, exit), id: ref.exec ?? ref.task });
+    return { timestamp: timestampNow(), namespace: ref.namespace, ...event };
+  }
+
   #exitFields(process: TaskProcess, exit: Exit) {
     return { containerId: process.ref.task, pid: exit.pid, exitStatus: exit.status, exitedAt: exit.exitedAt };
   }
 
   #publish(ref: TaskRef, { topic, event }: TopicEvent): void {
     const envelope: Envelope = { timestamp: timestampNow(), namespace: ref.namespace, topic, event };
-    if (this.recovering) this.#recovered.add(ownerOf(ref), envelope);
+    if (this.recovering) this.#recovered.add({ owner: ownerOf(ref), envelope });
     else this.pass(envelope);
   }
 }

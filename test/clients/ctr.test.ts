@@ -226,7 +226,7 @@ describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) =
 
   test('attach shows what the task writes from then on, and ends with it', async () => {
     const id = name();
-    const first = daemon.startCtr(generation, ['run', '--rootfs', ...[busyboxRootfs, id], '/bin/sh', '-c', counting]);
+    const first = daemon.startCtr(generation, ['run', '--rootfs', busyboxRootfs, id, '/bin/sh', '-c', counting]);
     await waitFor(() => first.stdout.includes('tick'), { doing: 'the task to write' });
     first.child.kill('SIGKILL');
     await first.finished;

@@ -62,7 +62,9 @@ describe.skipIf(!haveEngine).each(engineCases)(
     test('exec -d runs on its own', async () => {
       const name = await launch('sleep 3600');
       await engine.succeed('exec', '-d', name, 'sh', '-c', 'echo done > /tmp/word');
-      await waitFor(async () => (await engine.docker(['exec', name, 'cat', '/tmp/word'])).stdout === 'done\n');
+      const written = () => engine.docker(['exec', name, 'cat', '/tmp/word']);
+      await waitFor(async () => (await written()).stdout !== '');
+      expect(await written()).toMatchObject({ code: 0, stdout: 'done\n' });
     });
 
     test('many execs at once each have their own status', async () => {
@@ -245,7 +247,8 @@ describe.skipIf(!haveEngine).each(engineCases)(
       const health = () => engine.inspect(name, '.State.Health.Status');
       await waitFor(async () => (await health()) === 'healthy', { every: 100, budget: 30_000 });
       await engine.succeed('exec', name, 'rm', '/tmp/well');
-      await waitFor(async () => (await health()) === 'unhealthy', { every: 100, budget: 30_000 });
+      await waitFor(async () => (await health()) !== 'healthy', { every: 100, budget: 30_000 });
+      expect(await health()).toBe('unhealthy');
     });
 
     test('rm -f of a running container, and again', async () => {

@@ -49,7 +49,7 @@ describe.skipIf(!haveEngine).each(engineCases)('live-restore, with $name and $sh
   const stateOf = async ({ name }: Started): Promise<string> =>
     engine.inspect(name, '.State.Status}} {{.State.ExitCode');
   const listed = async (): Promise<string[]> =>
-    (await engine.succeed('ps', '--format', '{{.Names}}')).split('\n').toSorted();
+    (await engine.succeed('ps', '--format', '{{.Names}}')).split('\n').filter(Boolean).toSorted();
   const becomes = (container: Started, wanted: string): Promise<boolean> =>
     waitFor(async () => (await stateOf(container)) === wanted, {
       every: 100,
@@ -104,6 +104,7 @@ describe.skipIf(!haveEngine).each(engineCases)('live-restore, with $name and $sh
     await daemon.start();
     await becomes(first, 'exited 1');
     await becomes(second, 'exited 2');
+    expect(await listed()).toEqual([third.name]);
     await works(third);
   });
 
@@ -114,6 +115,7 @@ describe.skipIf(!haveEngine).each(engineCases)('live-restore, with $name and $sh
     await end(ended, 6);
     await daemon.start();
     await becomes(ended, 'exited 6');
+    expect(await listed()).toEqual([lives.name]);
     await works(lives);
   });
 
@@ -129,6 +131,16 @@ describe.skipIf(!haveEngine).each(engineCases)('live-restore, with $name and $sh
       doing: 'the container to be restarted',
     });
     await becomes(container, 'running 0');
+    expect(await listed()).toEqual([container.name]);
+  });
+
+  test('what ends right after the restart of shimd, before dockerd is back, has its status too', async () => {
+    const container = await launch();
+    await daemon.kill();
+    await daemon.start();
+    await end(container, 8);
+    await becomes(container, 'exited 8');
+    expect(await listed()).toEqual([]);
   });
 
   test('dockerd killed and restarted: what ended meanwhile has its status, the rest goes on', async () => {

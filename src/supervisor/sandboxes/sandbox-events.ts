@@ -52,7 +52,7 @@ export class SandboxEvents {
   #publish({ ref, endedUnseen }: Sandbox, { topic, event }: TopicEvent): void {
     const envelope: Envelope = { timestamp: timestampNow(), namespace: ref.namespace, topic, event };
     try {
-      if (endedUnseen) this.#recovered.add(ownerOf(ref), envelope);
+      if (endedUnseen) this.#recovered.add({ owner: ownerOf(ref), envelope });
       else this.#sink.publish(envelope);
     } catch (error) {
       this.#logger.warn('event refused', { ...ref, topic, error: TaskError.from(error).message });

@@ -21,6 +21,19 @@ describe('ExitStore', () => {
     expect(exits.get(init)).toEqual(seen);
   });
 
+  test('knows which exits are owed to a client, until they are settled', async () => {
+    const exits = await open();
+    exits.put(init, { ...seen, owed: true });
+    exits.put(exec, seen);
+    expect(exits.get(init)).toEqual({ ...seen, owed: true });
+    exits.settle(init);
+    exits.settle(exec);
+    expect([...exits.list()].map(({ exit }) => exit)).toEqual([seen, seen]);
+    exits.removeTask(init);
+    exits.settle(init);
+    expect(exits.get(init)).toBeUndefined();
+  });
+
   test('replaces a made-up exit by one that was seen, once', async () => {
     const exits = await open();
     expect(exits.put(init, madeUp)).toBe('stored');

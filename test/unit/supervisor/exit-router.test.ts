@@ -129,6 +129,25 @@ describe('the exit router', () => {
     expect(sink.seen).toEqual(['exit a 5']);
   });
 
+  it('stores what the client of a namespace may have been away for as owed, until it was told', () => {
+    events = new TaskEvents(sink, silentLogger, (process) => exits.settle(process));
+    router = new ExitRouter({ registry, exits, events, logger: silentLogger });
+    sink.listening = false;
+    events.recovering = true;
+    addTask(registry, 'a', { running: true });
+    router.exit(refOf('a'), exit(10, 5), 'state');
+    events.recovered([refOf('a').namespace], 60_000);
+    addTask(registry, 'b', { running: true });
+    router.exit(refOf('b'), exit(10, 6), 'wait');
+    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual([true, true]);
+    sink.subscribe();
+    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual([false, false]);
+    vi.advanceTimersByTime(60_001);
+    addTask(registry, 'c', { running: true });
+    router.exit(refOf('c'), exit(10, 7), 'wait');
+    expect(exits.get(refOf('c'))?.owed).toBeUndefined();
+  });
+
   it('keeps what happened before anybody listened for the first who does', () => {
     addTask(registry, 'a', { running: true });
     sink.listening = false;

@@ -42,6 +42,10 @@ export class MemoryExits implements ExitStore {
   get(process: ProcessRef): StoredExit | undefined {
     return this.kept.get(this.#key(process))?.exit;
   }
+  settle(process: ProcessRef): void {
+    const known = this.get(process);
+    if (known !== undefined) this.kept.set(this.#key(process), { process, exit: { ...known, owed: false } });
+  }
   removeTask(task: TaskRef): void {
     for (const key of this.kept.keys()) if (key.startsWith(`${task.namespace}/${task.task}/`)) this.kept.delete(key);
   }

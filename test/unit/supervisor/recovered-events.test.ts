@@ -15,15 +15,17 @@ describe('an exit that happened while the daemon was down', () => {
   let exchange: Exchange;
   let recovered: RecoveredEvents;
   let time: number;
+  let told: string[];
   const first = exitOf('a', 5);
   const second = exitOf('b', 6);
 
   beforeEach(() => {
     exchange = new Exchange();
     time = 0;
+    told = [];
     recovered = new RecoveredEvents(exchange, { patience: 60_000, now: () => time });
-    recovered.add('a', first);
-    recovered.add('b', second);
+    recovered.add({ owner: 'a', envelope: first, onTold: () => told.push('a') });
+    recovered.add({ owner: 'b', envelope: second, onTold: () => told.push('b') });
   });
 
   /** What a subscription of these filters has been handed when the exchange closes. */
@@ -46,6 +48,7 @@ describe('an exit that happened while the daemon was down', () => {
     const client = subscribe(docker);
     const again = subscribe(docker);
     expect(recovered.size).toBe(0);
+    expect(told).toEqual(['a', 'b']);
     expect(await client()).toEqual([first, second]);
     expect(await again()).toEqual([]);
   });
@@ -53,7 +56,7 @@ describe('an exit that happened while the daemon was down', () => {
   it('is not kept where its client is there already', async () => {
     const client = subscribe(docker);
     const third = exitOf('c', 7);
-    recovered.add('c', third);
+    recovered.add({ owner: 'c', envelope: third });
     expect(recovered.size).toBe(0);
     expect(await client()).toEqual([first, second, third]);
   });
@@ -61,6 +64,7 @@ describe('an exit that happened while the daemon was down', () => {
   it('is told to who watches every namespace as well, and kept for its client', async () => {
     const watcher = subscribe([]);
     const plugins = subscribe(['namespace==plugins']);
+    expect(told).toEqual([]);
     const client = subscribe(docker);
     expect(await watcher()).toEqual([first, second]);
     expect(await plugins()).toEqual([]);
@@ -72,12 +76,35 @@ describe('an exit that happened while the daemon was down', () => {
     time = 60_001;
     const late = subscribe(docker);
     expect(recovered.size).toBe(0);
+    expect(told).toEqual(['a', 'b']);
     expect(await watcher()).toEqual([first, second]);
     expect(await late()).toEqual([]);
   });
 
-  it('is dropped with its task', async () => {
+  it('that was published while its client was away is told to it when it is back, and to nobody twice', async () => {
+    const watcher = subscribe([]);
+    const third = exitOf('c', 7);
+    exchange.publish(third);
+    recovered.published({ owner: 'c', envelope: third, onTold: () => told.push('c') });
+    const client = subscribe(docker);
+    expect(told).toEqual(['a', 'b', 'c']);
+    expect(await watcher()).toEqual([first, second, third]);
+    expect(await client()).toEqual([first, second, third]);
+  });
+
+  it('that was published with its client there is not kept', async () => {
+    const client = subscribe(docker);
+    const third = exitOf('c', 7);
+    exchange.publish(third);
+    recovered.published({ owner: 'c', envelope: third, onTold: () => told.push('c') });
+    expect(told).toEqual(['a', 'b', 'c']);
+    expect(recovered.size).toBe(0);
+    expect(await client()).toEqual([first, second, third]);
+  });
+
+  it('is dropped with its task, and stays owed when the daemon stops', async () => {
     recovered.drop('a');
+    expect(told).toEqual([]);
     const client = subscribe(docker);
     expect(await client()).toEqual([second]);
   });
