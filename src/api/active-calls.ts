@@ -15,14 +15,67 @@ export interface ActiveCall {
   leave(): void;
 }
 
-interface Entry {
+/** Made for every call, so it makes only what the call asks for: most are answered from memory and need no signal. */
+class Call implements ActiveCall {
   readonly endless: boolean;
-  abort(reason: TaskError): void;
+  readonly #onLeave: (call: Call) => void;
+  #controller: AbortController | undefined;
+  #steps: Set<(reason: TaskError) => void> | undefined;
+  #ended: TaskError | undefined;
+  #left = false;
+
+  constructor(endless: boolean, onLeave: (call: Call) => void) {
+    this.endless = endless;
+    this.#onLeave = onLeave;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended);
+    }
+    return this.#controller.signal;
+  }
+
+  whileActive<T>(step: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const steps = (this.#steps ??= new Set());
+      // Its own failure concerns nobody after an abort; the handlers below see to that.
+      const settle = <V>(end: (value: V) => void, value: V): void => {
+        steps.delete(reject);
+        end(value);
+      };
+      step.then(
+        (value) => settle(resolve, value),
+        (error: unknown) => settle(reject, error),
+      );
+      if (this.#ended === undefined) steps.add(reject);
+      else reject(this.#ended);
+    });
+  }
+
+  abort(reason: TaskError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    for (const reject of this.#steps ?? []) reject(reason);
+    this.#steps?.clear();
+    this.#controller?.abort(reason);
+  }
+
+  cancel(): void {
+    // grpc-js says so of answered calls too.
+    if (!this.#left) this.abort(new TaskError('CANCELLED', 'the client gave up: context canceled'));
+  }
+
+  leave(): void {
+    this.#left = true;
+    this.#onLeave(this);
+  }
 }
 
 /** The calls that are being served, so that a server can end them in order. */
 export class ActiveCalls {
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Set<Call>();
   #closing = false;
   #onEmpty: (() => void) | undefined;
 
@@ -33,39 +86,15 @@ export class ActiveCalls {
   /** `endless` calls end when the server begins to close, the others get time. Throws UNAVAILABLE once it closes. */
   enter(endless: boolean): ActiveCall {
     if (this.#closing) throw stopping();
-    const controller = new AbortController();
-    const steps = new Set<(reason: TaskError) => void>();
-    let ended: TaskError | undefined;
-    const entry: Entry = {
-      endless,
-      abort: (reason) => {
-        if (ended !== undefined) return;
-        ended = reason;
-        for (const reject of steps) reject(reason);
-        steps.clear();
-        controller.abort(reason);
-      },
-    };
-    this.#entries.add(entry);
-    return {
-      signal: controller.signal,
-      whileActive: (step) =>
-        new Promise((resolve, reject) => {
-          // Its own failure concerns nobody after an abort; the handlers below see to that.
-          void step.then(resolve, reject).finally(() => steps.delete(reject));
-          if (ended === undefined) steps.add(reject);
-          else reject(ended);
-        }),
-      cancel: () => {
-        // grpc-js says so of answered calls too.
-        if (this.#entries.has(entry)) entry.abort(new TaskError('CANCELLED', 'the client gave up: context canceled'));
-      },
-      leave: () => {
-        this.#entries.delete(entry);
-        if (this.#entries.size === 0) this.#onEmpty?.();
-      },
-    };
+    const call = new Call(endless, this.#leave);
+    this.#entries.add(call);
+    return call;
   }
+
+  readonly #leave = (call: Call): void => {
+    this.#entries.delete(call);
+    if (this.#entries.size === 0) this.#onEmpty?.();
+  };
 
   /** Ends the endless calls at once and the others after `grace` milliseconds, all with UNAVAILABLE; lets no new one in. */
   async close(grace: number): Promise<void> {
@@ -75,7 +104,7 @@ export class ActiveCalls {
     this.#abort(() => true);
   }
 
-  #abort(which: (entry: Entry) => boolean): void {
+  #abort(which: (entry: Call) => boolean): void {
     for (const entry of this.#entries) if (which(entry)) entry.abort(stopping());
   }
 

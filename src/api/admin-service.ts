@@ -56,16 +56,22 @@ export function adminService({ tasks, services, tail }: AdminServiceOptions): Se
       })),
     })),
 
-    listSlots: unary(adminDefinition.listSlots, () => ({
-      slots: tasks.slots().map(({ id, state, shims, tasks: count, operations, restarts }) => ({
-        id,
-        state,
-        shims,
-        tasks: count,
-        operations,
-        restarts,
-      })),
-    })),
+    listSlots: unary(adminDefinition.listSlots, () => {
+      const { memory, ...main } = tasks.vitals();
+      return {
+        slots: tasks.slots().map(({ id, state, shims, tasks: count, operations, restarts, vitals }) => ({
+          id,
+          state,
+          shims,
+          tasks: count,
+          operations,
+          restarts,
+          ...(vitals === undefined ? {} : { vitals }),
+        })),
+        main,
+        memory,
+      };
+    }),
 
     events: serverStream(adminDefinition.events, async function* (request, context) {
       const { filters, untilNow } = request;

@@ -42,7 +42,7 @@ export function unary<RequestInit, Request, ResponseInit, Response>(
       call.on('cancelled', () => active.cancel());
       try {
         // It goes on after an abort; its failure concerns nobody then.
-        return await active.whileActive(Promise.resolve(handler(call.request, callContext(call, active.signal))));
+        return await active.whileActive(Promise.resolve(handler(call.request, callContext(call, active))));
       } finally {
         active.leave();
       }
@@ -85,7 +85,7 @@ export function serverStream<RequestInit, Request, ResponseInit, Response>(
           const active = calls.enter(true);
           call.on('cancelled', () => active.cancel());
           try {
-            await pump(handler(call.request, callContext(call, active.signal)), call, active);
+            await pump(handler(call.request, callContext(call, active)), call, active);
           } finally {
             active.leave();
           }

@@ -19,10 +19,16 @@ export type SurfaceCall = Pick<
   'metadata' | 'getDeadline'
 >;
 
-export function callContext(call: SurfaceCall, signal: AbortSignal): CallContext {
+export function callContext(call: SurfaceCall, active: { readonly signal: AbortSignal }): CallContext {
   const deadline = Number(call.getDeadline());
+  // The signal is made where it is asked for.
+  const limits = {
+    get signal() {
+      return active.signal;
+    },
+  };
   return {
-    limits: Number.isFinite(deadline) ? { signal, deadline } : { signal },
+    limits: Number.isFinite(deadline) ? Object.assign(limits, { deadline }) : limits,
     namespace: () => {
       const [name] = call.metadata.get(namespaceHeader);
       if (name === undefined || name.length === 0) {

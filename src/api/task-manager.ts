@@ -3,6 +3,7 @@ import type { ExecId, Namespace, ProcessRef, SandboxId, TaskRef } from '../share
 import type { Exit, Mount, ProcessInfo, ProcessSnapshot, Stdio } from '../shared/messages/process.ts';
 import type { RuntimeInfo } from '../shared/messages/reply.ts';
 import type { ShimAddress, ShimInfo } from '../shared/messages/shim.ts';
+import type { Vitals } from '../shared/util/vitals.ts';
 import type { Any } from '../shared/wire/any.ts';
 import type { SandboxManager } from './sandbox-manager.ts';
 
@@ -56,6 +57,8 @@ export interface SlotSummary {
   readonly operations: number;
   /** Threads lost so far. */
   readonly restarts: number;
+  /** Undefined until its thread has told them. */
+  readonly vitals?: Vitals | undefined;
 }
 
 /** What the API needs of the supervisor. Every method rejects with a TaskError. */
@@ -102,6 +105,8 @@ export interface TaskManager {
   runtimeInfo(request: { readonly runtime: string; readonly options?: Any }): Promise<RuntimeInfo>;
   shims(): readonly ShimSummary[];
   slots(): readonly SlotSummary[];
+  /** How the main thread is doing. */
+  vitals(): Vitals & { readonly memory: number };
   restartSlot(id: number): Promise<void>;
   /** Takes an event that a shim forwarded. */
   receive(envelope: Envelope): void;

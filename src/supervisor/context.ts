@@ -10,6 +10,7 @@ import type { Registry } from './registry.ts';
 import type { SandboxEvents } from './sandboxes/sandbox-events.ts';
 import type { Sandboxes } from './sandboxes/sandboxes.ts';
 import type { TaskEvents } from './task-events.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** What the supervisor's parts share. */
 export interface Context {
@@ -25,4 +26,5 @@ export interface Context {
   readonly router: ExitRouter;
   readonly placement: Placement;
   readonly background: Background;
+  readonly watchdog: Watchdog;
 }

@@ -2,6 +2,7 @@ import type { Namespace, SandboxId, ShimId, TaskId } from '../shared/identifiers
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Deadlines, Mount, ProcessSnapshot, ShimAddress, ShimInfo, Stdio } from '../shared/messages/index.ts';
+import type { Vitals } from '../shared/util/vitals.ts';
 import type { Any } from '../shared/wire/any.ts';
 import type { ExitStore } from '../store/exit-store.ts';
 import type { SandboxExitStore } from '../store/sandbox-exit-store.ts';
@@ -92,4 +93,6 @@ export interface SlotView {
   readonly operations: number;
   /** Threads lost so far. */
   readonly restarts: number;
+  /** Undefined until its thread has told them. */
+  readonly vitals: Vitals | undefined;
 }

@@ -8,7 +8,7 @@ import { leftShim, taskGone } from './snapshot.ts';
 import type { TaskSlot } from './task-slot.ts';
 
 /** What a slot says unasked. */
-export function takeReport(context: Context, report: Report): void {
+export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report: Report): void {
   switch (report.kind) {
     case 'exit': {
       const { namespace, task, exec } = report;
@@ -37,6 +37,8 @@ export function takeReport(context: Context, report: Report): void {
       return context.registry.letGo(report);
     case 'sandbox-exit':
       return takeSandboxExit(context, { namespace: report.namespace, sandbox: report.sandbox }, report);
+    case 'vitals':
+      return context.watchdog.note(slot.id, report);
     case 'log':
       return writeLogReport(context.logger, report);
     default:
@@ -46,6 +48,7 @@ export function takeReport(context: Context, report: Report): void {
 
 /** The slot's shims live on, but nobody is connected to them: calls wait for the next thread. */
 export function threadLost(context: Context, slot: TaskSlot): void {
+  context.watchdog.forget(slot.id);
   for (const shim of context.registry.shims()) {
     // One that is being started is its starter's to undo. One that was lost may have tasks that are not cleaned up yet.
     if (shim.slot === slot && shim.state.kind !== 'starting') shim.set({ kind: 'adopting' });

@@ -38,6 +38,7 @@ import * as operations from './task-operations.ts';
 import type { TaskSlot } from './task-slot.ts';
 import { getProcess, listTasks, shimViews, slotViews } from './views.ts';
 import { waitForExit } from './wait.ts';
+import { type MainVitals, Watchdog } from './watchdog.ts';
 
 /** The slots, whoever runs them. */
 export interface SlotPool {
@@ -68,6 +69,7 @@ export class Supervisor {
     const sandboxes = new Sandboxes();
     const events = new TaskEvents(options.exchange, logger, (process) => settle(exits, process, logger));
     const background = new Background(logger);
+    const watchdog = new Watchdog(logger);
     const router = new ExitRouter({ registry, exits, events, logger });
     let slots: readonly TaskSlot[] = [];
     const placement = new Placement({
@@ -92,6 +94,7 @@ export class Supervisor {
       sandboxes,
       sandboxEvents: new SandboxEvents(options.exchange, logger),
       sandboxExits: options.sandboxExits,
+      watchdog,
     };
     const pool = await Pool.open({
       slots: options.workers,
@@ -108,7 +111,7 @@ export class Supervisor {
       },
       logger,
       entry: options.entry,
-      onReport: (_, report) => takeReport(context, report),
+      onReport: (slot, report) => takeReport(context, slot, report),
       onThreadLost: (slot) => threadLost(context, slot),
       onThreadReplaced: (slot) => threadReplaced(context, slot),
     });
@@ -251,6 +254,11 @@ export class Supervisor {
     return slotViews(this.#context, this.#pool.slots);
   }
 
+  /** How the main thread is doing. */
+  vitals(): MainVitals {
+    return this.#context.watchdog.main;
+  }
+
   /** Ends a slot's thread; the next one adopts its shims. Resolves when the thread is gone. */
   restartSlot(id: number): Promise<void> {
     return this.#open(async () => {
@@ -269,7 +277,7 @@ export class Supervisor {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { background, placement, registry, router, events, sandboxes, sandboxEvents } = this.#context;
+    const { background, placement, registry, router, events, sandboxes, sandboxEvents, watchdog } = this.#context;
     for (const task of registry.tasks()) {
       for (const process of task.processes()) process.waiters.reject(stopping());
     }
@@ -280,6 +288,7 @@ export class Supervisor {
     router.close();
     events.close();
     sandboxEvents.close();
+    watchdog.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -76,6 +76,7 @@ export function slotViews(context: Context, slots: readonly TaskSlot[]): SlotVie
       tasks: own.reduce((sum, shim) => sum + shim.tasks.size, 0),
       operations: slot.operations,
       restarts: slot.losses,
+      vitals: context.watchdog.slot(slot.id),
     };
   });
 }

@@ -77,14 +77,16 @@ function isCutOff(record: ProcessRecord, snapshot: ProcessSnapshot): boolean {
 }
 
 /** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
-async function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProcess>): Promise<void> {
+function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProcess>): void {
   for (const process of processes) {
     const { exec, pid } = process;
     const known = found.processes.find((record) => record.exec === exec);
     if (pid <= 0 || known?.pid !== 0) continue;
-    await appendProcess(found.bundle, process.record).catch((error: unknown) => {
+    try {
+      appendProcess(found.bundle, process.record);
+    } catch (error) {
       slot.logger.warn('pid not recorded', { ...found.ref, exec, reason: TaskError.from(error).message });
-    });
+    }
   }
 }
 
@@ -122,7 +124,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
   const task = new Task({ ...found, shim, processes: own });
   slot.add(task);
-  await recordPids(slot, found, own);
+  recordPids(slot, found, own);
   for (const snapshot of processes) {
     const process = task.processes.get(snapshot.exec);
     if (process === undefined) continue;

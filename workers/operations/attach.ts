@@ -3,6 +3,7 @@ import { TaskError } from '../../src/shared/errors/index.ts';
 import type { AttachOperation } from '../../src/shared/messages/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { IdleCollector } from '../../src/shared/util/idle-collector.ts';
+import { VitalsMonitor } from '../../src/shared/util/vitals.ts';
 import { sweepRemoved } from '../shim/bundle.ts';
 import { Heartbeat } from '../shim/heartbeat.ts';
 import { WorkerSlot } from '../slot.ts';
@@ -11,9 +12,10 @@ import { WorkerSlot } from '../slot.ts';
 export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: { threadId: number } } {
   const { port, settings } = operation;
   const slot = new WorkerSlot(port, settings);
-  // It ends with the thread.
+  // They end with the thread.
   void new IdleCollector();
   void new Heartbeat(slot);
+  void new VitalsMonitor({ onWindow: (vitals) => slot.report({ kind: 'vitals', ...vitals }) });
   // One thread is enough for what a crash left half removed; nobody waits for it.
   if (settings.slot === 0) {
     sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {

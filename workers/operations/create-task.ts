@@ -102,7 +102,7 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     assertWanted(operation, progress);
     const init = new TaskProcess({ pid, stdio });
     init.identify(pid, shim);
-    await appendProcess(bundle, init.record);
+    appendProcess(bundle, init.record);
     // From here on the lost shim's path takes care of the task; a shim lost just before does not know it.
     slot.liveShim(shim.ref);
     const task = new Task({ ref, runtime, bundle, shim, processes: [init] });

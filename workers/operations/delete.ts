@@ -44,7 +44,7 @@ async function endForgotten(slot: WorkerSlot, task: Task, process: TaskProcess):
 async function deleteExec(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
   const { exec, stdio } = process;
   const exit = await deleteInShim(slot, task, process);
-  await appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
+  appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
   task.processes.delete(exec);
   return exit;
 }

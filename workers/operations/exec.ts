@@ -13,22 +13,26 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   const { client } = task.shim;
   const process = new TaskProcess({ exec, pid: 0, stdio });
   task.processes.set(exec, process);
-  const forget = async () => {
+  const forget = () => {
     if (task.processes.get(exec) === process) task.processes.delete(exec);
-    await appendProcess(task.bundle, { exec, pid: 0, stdio, deleted: true }).catch(() => undefined);
+    try {
+      appendProcess(task.bundle, { exec, pid: 0, stdio, deleted: true });
+    } catch {
+      // Adoption asks the shim for one that never was; it says so.
+    }
   };
   try {
     // A shim does not list its execs: what is not written down before is not found again.
-    await appendProcess(task.bundle, { exec, pid: 0, stdio });
+    appendProcess(task.bundle, { exec, pid: 0, stdio });
     await client.call((api) => api.exec, { id, execId: exec, ...stdioForShim(stdio), spec: wireAny(spec) });
   } catch (error) {
-    await forget();
+    forget();
     throw error;
   }
   if (caller.gone) {
     // Nobody knows of it: its name is free again.
     await client.call((api) => api.delete, { id, execId: exec }).catch(() => undefined);
-    await forget();
+    forget();
   }
   return { added: true };
 }

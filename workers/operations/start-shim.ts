@@ -13,7 +13,7 @@ async function startInBundle(
 ): Promise<ShimInfo> {
   const { namespace, start } = operation;
   const { directories, deadlines } = slot.settings;
-  const bundle = await prepareShimBundle(directories, namespace, start.shim);
+  const bundle = prepareShimBundle(directories, namespace, start.shim);
   try {
     const shim = await launchShim(slot, { namespace, start, mode: 'shared', bundle });
     if (!caller.gone) return shim.info;

@@ -8,10 +8,10 @@ import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
 
 /** Shims do not survive a second Start of an exec: whoever comes after a Start that was cut off has to know of it. */
-async function recordStart(task: Task, process: TaskProcess): Promise<void> {
+function recordStart(task: Task, process: TaskProcess): void {
   const { exec, stdio } = process;
   try {
-    await appendProcess(task.bundle, { exec, pid: 0, stdio, starting: true });
+    appendProcess(task.bundle, { exec, pid: 0, stdio, starting: true });
   } catch (error) {
     // Nothing was sent.
     process.start = 'none';
@@ -41,7 +41,7 @@ async function sendStart(slot: WorkerSlot, task: Task, process: TaskProcess): Pr
 async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<{ pid: number }> {
   const { exec } = process;
   process.start = 'running';
-  if (exec !== undefined) await recordStart(task, process);
+  if (exec !== undefined) recordStart(task, process);
   try {
     const { pid } = await sendStart(slot, task, process);
     if (process.start === 'running') process.start = 'none';
@@ -49,7 +49,7 @@ async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): 
       process.identify(pid, task.shim);
       // Before the record: an exit must not wait for the disk.
       slot.exits.watch(task, process);
-      await appendProcess(task.bundle, process.record);
+      appendProcess(task.bundle, process.record);
     }
     return { pid: process.pid || pid };
   } catch (error) {

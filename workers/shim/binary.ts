@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -90,18 +91,6 @@ function tail(text: string): string {
   return trimmed.length > quoted ? `…${trimmed.slice(-quoted)}` : trimmed;
 }
 
-function endOf(result: {
-  readonly exitCode?: number | undefined;
-  readonly signal?: string | undefined;
-  readonly shortMessage?: string | undefined;
-}): ActionEnd {
-  const { exitCode, signal, shortMessage } = result;
-  const ran = exitCode !== undefined || signal !== undefined;
-  return ran
-    ? { kind: 'exited', code: exitCode ?? null, signal: signal ?? null }
-    : { kind: 'failed', reason: shortMessage ?? 'it could not be run' };
-}
-
 /** Collects a stream's first `maxOutput` bytes. */
 function collect(stream: Readable | null): () => Buffer {
   const chunks: Buffer[] = [];
@@ -126,20 +115,16 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
   } catch (cause) {
     throw new TaskError('UNKNOWN', `${what}: the shim is not installed or not executable`, { cause });
   }
-  const { execa } = await import('execa');
   const budget = remaining(action.deadline);
   // Node has raised its own limit of descriptors; a shim would hand that on to every task.
-  const child = withNofileSoft(() =>
-    execa(binary, action.args, {
+  // Without descriptors to be had it has no streams.
+  const child: ChildProcess = withNofileSoft(() =>
+    spawn(binary, action.args, {
       cwd: action.directory,
-      env: action.environment,
-      input: action.input,
-      encoding: 'buffer',
-      buffer: false,
-      reject: false,
+      env: { ...process.env, ...action.environment },
+      stdio: 'pipe',
       // Its own process group, and not ended with this thread: a shim outlives everything above it.
       detached: true,
-      cleanup: false,
     }),
   );
   const stdout = collect(child.stdout);
@@ -147,11 +132,14 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
   const timers: NodeJS.Timeout[] = [];
   const ended = new Promise<ActionEnd>((resolve) => {
     const give = (end: ActionEnd, after: number) => timers.push(setTimeout(() => resolve(end), after));
-    child.once('exit', (code, signal) => give({ kind: 'exited', code, signal }, outputGrace));
     give({ kind: 'late' }, budget);
-    // The promise of a child never rejects: what went wrong is in its result.
-    void (async () => resolve(endOf(await child)))();
+    child.once('error', (error) => resolve({ kind: 'failed', reason: error.message }));
+    child.once('close', (code, signal) => resolve({ kind: 'exited', code, signal }));
+    child.once('exit', (code, signal) => give({ kind: 'exited', code, signal }, outputGrace));
   });
+  // It may end without having read its input.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(action.input);
   const end = await ended;
   for (const timer of timers) clearTimeout(timer);
   switch (end.kind) {

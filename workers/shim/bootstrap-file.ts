@@ -17,8 +17,8 @@ function readIfThere(file: string): Buffer | undefined {
   }
 }
 
-export async function writeBootstrap(bundle: string, bootstrap: Bootstrap): Promise<void> {
-  await writeFileWhole(path.join(bundle, bundleFiles.bootstrap), formatBootstrap(bootstrap), 0o644);
+export function writeBootstrap(bundle: string, bootstrap: Bootstrap): void {
+  writeFileWhole(path.join(bundle, bundleFiles.bootstrap), formatBootstrap(bootstrap), 0o644);
 }
 
 /**
@@ -31,12 +31,12 @@ export async function readBootstrap(bundle: string): Promise<Bootstrap | undefin
   const address = readIfThere(path.join(bundle, addressFile));
   if (address === undefined) return undefined;
   const bootstrap = parseBootstrap(address);
-  await writeBootstrap(bundle, bootstrap);
+  writeBootstrap(bundle, bootstrap);
   return bootstrap;
 }
 
-export async function writeShimBinaryPath(bundle: string, binary: string): Promise<void> {
-  await writeFileWhole(path.join(bundle, bundleFiles.shimBinaryPath), binary, 0o600);
+export function writeShimBinaryPath(bundle: string, binary: string): void {
+  writeFileWhole(path.join(bundle, bundleFiles.shimBinaryPath), binary, 0o600);
 }
 
 /** Absolute path of the binary that the bundle's shim was started from; undefined where it was not kept. */

@@ -27,8 +27,8 @@ export async function joinShim(
   try {
     const connection = await dialShim(bootstrap, deadline);
     try {
-      await writeShimBinaryPath(bundle, choice.binary);
-      await writeBootstrap(bundle, bootstrap);
+      writeShimBinaryPath(bundle, choice.binary);
+      writeBootstrap(bundle, bootstrap);
       const start = { shim: choice.shim, binary: choice.binary };
       return await registerShim(slot, { namespace, start, mode: 'joined', bundle, bootstrap, connection, deadline });
     } catch (error) {

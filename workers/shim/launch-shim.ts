@@ -166,9 +166,9 @@ export async function launchShim(
   const { namespace, start, mode, bundle } = options;
   let connection: ShimConnection | undefined;
   try {
-    await writeShimBinaryPath(bundle, start.binary);
+    writeShimBinaryPath(bundle, start.binary);
     const bootstrap = await runStartAction(slot, start, namespace, bundle);
-    await writeBootstrap(bundle, bootstrap);
+    writeBootstrap(bundle, bootstrap);
     const deadline = deadlineIn(slot.settings.deadlines.load);
     connection = await dialNewShim(bootstrap, deadline);
     const shim = await registerShim(slot, { namespace, start, mode, bundle, bootstrap, connection, deadline });

@@ -23,6 +23,6 @@ export async function binaryOf(pid: number): Promise<string | undefined> {
 
 /** Writes down what a bundle of an older version lacks, so that it is one like all others from now on. */
 export async function completeBundle(bundle: string, record: TaskRecord): Promise<void> {
-  if (record.binary !== '') await writeShimBinaryPath(bundle, record.binary);
-  await writeFileWhole(path.join(bundle, bundleFiles.task), formatTaskRecord(record), 0o600);
+  if (record.binary !== '') writeShimBinaryPath(bundle, record.binary);
+  writeFileWhole(path.join(bundle, bundleFiles.task), formatTaskRecord(record), 0o600);
 }

@@ -10,7 +10,7 @@ let boot: string | undefined;
 const bootId = (): string => (boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
 
 export async function saveProcess(bundle: string, process: HostProcess): Promise<void> {
-  await writeFileWhole(path.join(bundle, processFile), JSON.stringify({ ...process, boot: bootId() }), 0o600);
+  writeFileWhole(path.join(bundle, processFile), JSON.stringify({ ...process, boot: bootId() }), 0o600);
 }
 
 /** The process of a bundle's shim, as it was recognized when it was started; undefined where that was not kept. */

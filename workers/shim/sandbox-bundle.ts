@@ -18,14 +18,14 @@ export async function prepareSandboxBundle(
 ): Promise<string> {
   const { namespace, sandbox } = record;
   const bundle = sandboxBundle(directories, namespace, sandbox);
-  await makeShimHome(directories, { namespace, bundle, spec, what: `sandbox ${sandbox}` });
+  makeShimHome(directories, { namespace, bundle, spec, what: `sandbox ${sandbox}` });
   await mkdir(path.join(bundle, bundleFiles.rootfs), { mode: 0o711 });
   await writeSandboxRecord(bundle, record);
   return bundle;
 }
 
 export async function writeSandboxRecord(bundle: string, record: SandboxRecord): Promise<void> {
-  await writeFileWhole(path.join(bundle, bundleFiles.sandbox), formatSandboxRecord(record), 0o600);
+  writeFileWhole(path.join(bundle, bundleFiles.sandbox), formatSandboxRecord(record), 0o600);
 }
 
 /** Throws NOT_FOUND where the bundle is gone, foreign or cut off. */

@@ -96,7 +96,7 @@ export class Shim {
       version: this.#bootstrap.version,
       onDowngrade: async () => {
         this.#bootstrap = { ...this.#bootstrap, version: 2 };
-        await writeBootstrap(this.bundle, this.#bootstrap);
+        writeBootstrap(this.bundle, this.#bootstrap);
       },
     });
   }

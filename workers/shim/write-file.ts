@@ -1,15 +1,27 @@
-import { chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, fchmodSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+/** Writes a file that is not there yet. The mode does not depend on the umask. */
+export function writeFileNew(file: string, content: string | Uint8Array, mode: number): void {
+  const fd = openSync(file, 'wx', 0o600);
+  try {
+    writeFileSync(fd, content);
+    fchmodSync(fd, mode);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Writes a file that is either whole or absent, whoever dies meanwhile. The mode does not depend on the umask. */
-export async function writeFileWhole(file: string, content: string | Uint8Array, mode: number): Promise<void> {
+export function writeFileWhole(file: string, content: string | Uint8Array, mode: number): void {
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {
-    await writeFile(temporary, content, { mode: 0o600 });
-    await chmod(temporary, mode);
-    await rename(temporary, file);
+    // One is left where a process of this pid ended in the middle.
+    rmSync(temporary, { force: true });
+    writeFileNew(temporary, content, mode);
+    renameSync(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
   }
 }

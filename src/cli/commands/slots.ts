@@ -1,14 +1,32 @@
 import { adminDefinition } from '../../shared/grpc/index.ts';
+import { plainInteger } from '../../shared/wire/integer.ts';
 import { defineCommand } from '../command.ts';
 import { jsonLine } from '../context.ts';
 import { exitStatus } from '../exit-status.ts';
 import { UsageError } from '../failure.ts';
 import { table } from '../output/table.ts';
 
+interface WireVitals {
+  readonly delayP99?: number | null;
+  readonly delayMax?: number | null;
+  readonly heap?: unknown;
+}
+
+/** A thread that has just begun has none. */
+function vitalsOf(vitals: WireVitals | null | undefined) {
+  if (!vitals) return { delayP99: undefined, delayMax: undefined, heap: undefined };
+  return { delayP99: vitals.delayP99 ?? 0, delayMax: vitals.delayMax ?? 0, heap: plainInteger(vitals.heap) };
+}
+
+function milliseconds(value: number | undefined): string {
+  return value === undefined ? '' : `${value.toFixed(1)} ms`;
+}
+
 export const slots = defineCommand({
   description:
     "Lists the daemon's slots: each is one worker thread and the shims that it owns. 'restart' ends the thread of one " +
-    'slot; the thread that replaces it takes over its shims, and no task notices.',
+    "slot; the thread that replaces it takes over its shims, and no task notices. DELAY is how late the thread's event loop was " +
+    'in the last seconds, HEAP what its JavaScript holds; the last line is the main thread.',
   arguments: [
     { name: '[action]', summary: "'restart', or nothing to list" },
     { name: '[slot]', summary: 'number of the slot to restart' },
@@ -40,14 +58,22 @@ export const slots = defineCommand({
       tasks: entry.tasks ?? 0,
       operations: entry.operations ?? 0,
       restarts: entry.restarts ?? 0,
+      ...vitalsOf(entry.vitals),
     }));
-    const headings = ['SLOT', 'STATE', 'SHIMS', 'TASKS', 'OPERATIONS', 'RESTARTS'];
+    const main = { slot: 'main', state: 'ready', shims: '', tasks: '', operations: '', restarts: '' };
+    const rows = [...lines, { ...main, ...vitalsOf(answer.main) }];
+    const headings = ['SLOT', 'STATE', 'SHIMS', 'TASKS', 'OPERATIONS', 'RESTARTS', 'DELAY P99', 'DELAY MAX', 'HEAP'];
     context.print(
       context.json
         ? jsonLine(lines)
         : table(
             headings,
-            lines.map((line) => Object.values(line).map(String)),
+            rows.map(({ delayP99, delayMax, heap, ...line }) => [
+              ...Object.values(line).map(String),
+              milliseconds(delayP99),
+              milliseconds(delayMax),
+              heap === undefined ? '' : `${(heap / 2 ** 20).toFixed(1)} MB`,
+            ]),
           ),
     );
     return exitStatus.ok;

@@ -1,4 +1,5 @@
 import type { ExecId, ShimRef, TaskRef } from '../identifiers.ts';
+import type { Vitals } from '../util/vitals.ts';
 import type { Exit, ExitSource } from './process.ts';
 import type { LostExit } from './reply.ts';
 import type { SandboxExitReport } from './sandbox.ts';
@@ -41,6 +42,11 @@ export interface LogReport {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** How the slot's thread is doing; every few seconds. */
+export interface VitalsReport extends Vitals {
+  readonly kind: 'vitals';
+}
+
 /** One message from a slot to the supervisor that nobody asked for. */
 export type Report =
   | ExitReport
@@ -49,4 +55,5 @@ export type Report =
   | ShimLateReport
   | TaskForgottenReport
   | SandboxExitReport
+  | VitalsReport
   | LogReport;

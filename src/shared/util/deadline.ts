@@ -21,31 +21,45 @@ export function earlier(deadline: number, other: number | undefined): number {
  * goes on after that; its later rejection is ignored.
  * Throws DEADLINE_EXCEEDED with `doing` in the message, or CANCELLED.
  */
-export async function until<T>(
+export function until<T>(
   promise: Promise<T>,
   limit: { readonly deadline: number; readonly doing: string; readonly signal?: AbortSignal | undefined },
 ): Promise<T> {
   const { deadline, doing, signal } = limit;
   const budget = remaining(deadline);
-  let timer: NodeJS.Timeout | undefined;
-  let release: (() => void) | undefined;
-  const ended = new Promise<never>((_, reject) => {
-    // setTimeout takes 2^31 - 1 ms at most and fires at once beyond it.
-    timer = setTimeout(
-      () => reject(deadlineExceeded(`${doing}: no answer within ${budget} ms: deadline exceeded`)),
-      Math.min(budget, 0x7fff_ffff),
+  // Every operation passes here several times: one promise, one timer, and a listener only where there is a signal.
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      release();
+      reject(deadlineExceeded(`${doing}: no answer within ${budget} ms: deadline exceeded`));
+    }, timerOf(budget));
+    const giveUp = () => {
+      clearTimeout(timer);
+      reject(new TaskError('CANCELLED', `${doing}: the caller gave up: context canceled`));
+    };
+    const release = onAbort(signal, giveUp);
+    const settle = <V>(end: (value: V) => void, value: V): void => {
+      clearTimeout(timer);
+      release();
+      end(value);
+    };
+    promise.then(
+      (value) => settle(resolve, value),
+      (error: unknown) => settle(reject, error),
     );
-    const giveUp = () => reject(new TaskError('CANCELLED', `${doing}: the caller gave up: context canceled`));
-    if (signal?.aborted) giveUp();
-    else release = onAbort(signal, giveUp);
+    // Behind the promise: what is answered already is not given up.
+    if (signal?.aborted)
+      Promise.resolve()
+        .then(giveUp)
+        .catch(() => undefined);
   });
-  // `ended` may reject while `promise` wins: nobody waits for it then.
-  ended.catch(() => undefined);
-  promise.catch(() => undefined);
-  try {
-    return await Promise.race([promise, ended]);
-  } finally {
-    clearTimeout(timer);
-    release?.();
-  }
+}
+
+/**
+ * Node keeps a list of timers for each length: long ones are rounded up, by less than an eighth, so that there are few.
+ * setTimeout takes 2^31 - 1 ms at most and fires at once beyond it.
+ */
+function timerOf(budget: number): number {
+  if (budget < 2000) return budget;
+  return Math.min(Math.ceil(budget / 250) * 250, 0x7fff_ffff);
 }

@@ -77,8 +77,8 @@ describe('a worker thread with a shim that misbehaves', () => {
     await expect(failed).rejects.toThrow(message);
     await nothingLeft();
     // The name is free.
-    const again = create(binary, { spec: 'no json' });
-    await expect(again).rejects.toMatchObject({ code: expect.stringMatching(/INVALID_ARGUMENT/) });
+    const again = create('/nonexistent/containerd-shim-none-v1');
+    await expect(again).rejects.toMatchObject({ code: 'UNKNOWN', message: expect.stringContaining('not installed') });
   });
 
   test('kills a start action that never ends at its deadline', async () => {

@@ -54,6 +54,7 @@ export function scriptedSupervisor(script: Partial<TaskManager> = {}): TaskManag
     runtimeInfo: ({ runtime }) => Promise.reject(notFound(`runtime ${runtime} is not installed`)),
     shims: () => [],
     slots: () => [],
+    vitals: () => ({ delayP99: 0, delayMax: 0, delayP99Ever: 0, delayMaxEver: 0, heap: 0, memory: 0 }),
     restartSlot: async () => undefined,
     receive: () => undefined,
     ...script,
