@@ -80,8 +80,9 @@ export class ApiServer {
   async listen(address: string, options: ListenOptions = {}): Promise<void> {
     if (this.#closing) throw unavailable(`listen at ${address}: the server is closed: unavailable`);
     const server = createServer((socket) => this.#accept(socket, options.peerOf));
-    server.maxConnections = maxConnections;
-    server.on('drop', () => this.#logger.warn('connection refused', { address, limit: maxConnections }));
+    const limit = maxConnections();
+    server.maxConnections = limit;
+    server.on('drop', () => this.#logger.warn('connection refused', { address, limit }));
     const file = await listenAt(server, address, options.mode ?? 0o600);
     server.on('error', (error) => this.#logger.error('accept failed', { address, error: error.message }));
     this.#listeners.set(server, file);

@@ -29,6 +29,8 @@ export interface DaemonOptions {
   readonly config?: string;
   /** Default: a directory of its own. */
   readonly state?: string;
+  /** Most descriptors that it may have open; what this process may where left out. */
+  readonly nofile?: number;
   /** More arguments of `serve`. */
   readonly args?: readonly string[];
 }
@@ -123,7 +125,11 @@ export class Daemon implements AsyncDisposable {
     writeFileSync(this.#configFile, text);
     if (this.#program) this.#earlier += this.#program.stdout + this.#program.stderr;
     // The daemon lives as long as its test lets it.
-    const program = new Program(process.execPath, [mainProgram, ...this.serveArguments], {
+    const { nofile } = this.#options;
+    const command = [process.execPath, mainProgram, ...this.serveArguments];
+    // `prlimit` becomes the daemon: the pid is its own.
+    const [file = '', ...args] = nofile === undefined ? command : ['prlimit', `--nofile=${nofile}`, ...command];
+    const program = new Program(file, args, {
       env: this.environment,
       timeout: 900_000,
     });
