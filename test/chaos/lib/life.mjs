@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify, read, signal } from './host.mjs';
 
 const sigkill = 9;
-const status = { unknown: 0, created: 1, running: 2, stopped: 3 };
+const status = { unknown: 0, created: 1, running: 2, stopped: 3, paused: 4, pausing: 5 };
 /** How long one step is tried again while faults come and go, in milliseconds. */
 const patience = 90_000;
 
@@ -18,6 +18,8 @@ export function planLife(random, runtimes, longestRun) {
     code: random.between(1, 120),
     run: random.between(0, longestRun),
     execs: Array.from({ length: random.weighted({ 0: 5, 1: 3, 3: 1 }) }, () => random.between(1, 120)),
+    /** For how many milliseconds it is paused; not at all where undefined. */
+    pause: random.chance(0.15) ? random.between(1, 400) : undefined,
     /** Whether its root file system is mounted by the shim. */
     isMounted: random.chance(0.4),
     /** Of the first create's caller, in milliseconds; most are patient. */
@@ -61,6 +63,7 @@ export class Life {
     if (await this.#create()) {
       if (await this.#start()) {
         for (const [index, code] of this.#plan.execs.entries()) await this.#exec(`exec-${index}`, code);
+        if (this.#plan.pause !== undefined) await this.#pause(this.#plan.pause);
         await this.#end();
       } else {
         await this.#giveUp();
@@ -207,6 +210,19 @@ export class Life {
       });
     }
     await this.#daemon.call(this.#tasks.deleteProcess, { containerId: this.#id, execId: exec }).catch(() => undefined);
+  }
+
+  /** It may end, be lost, or not be paused at all meanwhile; what was paused has to go on. */
+  async #pause(milliseconds) {
+    await this.#daemon.call(this.#tasks.pause, { containerId: this.#id }).catch(() => undefined);
+    await delay(milliseconds);
+    await this.#persist('resume', async () => {
+      await this.#daemon.call(this.#tasks.resume, { containerId: this.#id }).catch(() => undefined);
+      const found = await this.#get();
+      if (found?.status === status.paused || found?.status === status.pausing) {
+        throw Object.assign(new Error('it is paused still'), { code: 'UNAVAILABLE' });
+      }
+    });
   }
 
   async #end() {
