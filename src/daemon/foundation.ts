@@ -48,6 +48,7 @@ export async function layFoundation(
     exits: store.exits,
     sandboxExits: store.sandboxExits,
     exchange,
+    forwarded: early,
     logger,
     eventsAddress,
     apiAddress: settings.address,
@@ -58,7 +59,6 @@ export async function layFoundation(
     logLevel: settings.logLevel,
   });
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
-  early.deliverTo((envelope) => supervisor.receive(envelope));
   return { store, supervisor, exchange, tail };
 }
 

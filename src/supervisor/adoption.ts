@@ -111,7 +111,8 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
     const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.some(({ exec }) => exec === undefined);
     if (!wasMade) return neverMade(context, task);
     for (const { exec } of adopted.exits) if (exec !== undefined) findExec(context, task, exec, noStdio);
-    return taskGone(context, task, adopted.exits);
+    taskGone(context, task, adopted.exits);
+    return context.router.forgotten(task.ref);
   }
   if (adopted.kind !== 'live') return;
   if (task.runtime === '') task.runtime = adopted.runtime;
@@ -120,6 +121,7 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
     const process = exec === undefined ? task.init : findExec(context, task, exec, stdio);
     applySnapshot(context, task, process, snapshot);
   }
+  context.router.created(task);
   forgetLostExecs(
     context,
     task,

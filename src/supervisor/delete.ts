@@ -98,6 +98,7 @@ export async function finishTask(context: Context, task: Task, exit: Exit): Prom
   context.events.deleted(task, exit);
   for (const process of task.processes()) drop(context, process);
   context.registry.remove(task);
+  context.router.forgotten(ref);
   forgetExits(context, ref);
   context.logger.info('task deleted', { ...ref, status: exit.status });
   task.leaveShim();

@@ -27,7 +27,7 @@ interface Held {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Exits that came before the reply to Create, in which the pid is that says whose they are. */
+/** Exits of one task that came before its pids are known, which say whose they are. */
 const maxEarly = 16;
 const trust: readonly ExitSource[] = ['wait', 'state', 'event', 'made-up'];
 
@@ -41,6 +41,7 @@ function moreTrusted(one: StoredExit, other: StoredExit): StoredExit {
  *
  * Orders that happen and what becomes of them:
  * - exit before the reply to Create or Start: held until `created` or `settled`.
+ * - a shim's event before the adoption of its task: held until that says the pid; it is better than a made-up exit.
  * - init's exit before its execs', where they end with it: held, at most `execHold`.
  * - a 137 that nobody here asked for: held for the out-of-memory event, at most `oomHold`.
  * - an exit with another pid: that of an earlier process of the same id; dropped.
@@ -73,7 +74,9 @@ export class ExitRouter {
       return;
     }
     const process = task.process(ref.exec);
-    if (process === undefined) this.#drop(ref, exit, 'no such process');
+    const isUnknown = process === undefined || process.state.kind === 'unknown';
+    if (isUnknown && source === 'event' && this.#options.events.recovering) this.#keepEarly(ref, exit);
+    else if (process === undefined) this.#drop(ref, exit, 'no such process');
     else this.#offer(task, process, exit);
   }
 
@@ -86,7 +89,7 @@ export class ExitRouter {
     for (const process of task.processes()) this.#consider(task, process);
   }
 
-  /** The reply to Create was handled: the task is in the registry and its event is out. */
+  /** The reply to Create was handled, or the task is adopted: it is in the registry with its pids, and its event is out. */
   created(task: Task): void {
     const early = this.#early.get(keyOf(task.ref)) ?? [];
     this.#early.delete(keyOf(task.ref));
@@ -96,7 +99,7 @@ export class ExitRouter {
     }
   }
 
-  /** Create failed, or its id is free again. */
+  /** Create failed, its id is free again, or nothing more can come of it. */
   forgotten(ref: TaskRef): void {
     this.#early.delete(keyOf(ref));
   }
@@ -127,8 +130,9 @@ export class ExitRouter {
     this.#early.clear();
   }
 
-  #offer(task: Task, process: TaskProcess, exit: StoredExit): void {
+  #offer(task: Task, process: TaskProcess, offered: StoredExit): void {
     const { state } = process;
+    const exit = this.#withEarly(process.ref, offered);
     if (state.kind === 'stopped') {
       this.#repeat(process, state.exit, exit);
       return;
@@ -203,6 +207,14 @@ export class ExitRouter {
       this.#logger.error('exit not stored', { ...ref, status: exit.status, error: TaskError.from(error).message });
       return exit;
     }
+  }
+
+  /** The best that is known of the end of the process that this exit is of. */
+  #withEarly(ref: ProcessRef, exit: StoredExit): StoredExit {
+    const early = this.#early.get(keyOf(ref)) ?? [];
+    return early
+      .filter((one) => one.ref.exec === ref.exec && one.exit.pid === exit.pid)
+      .reduce((best, one) => moreTrusted(best, one.exit), exit);
   }
 
   #keepEarly(ref: ProcessRef, exit: StoredExit): void {

@@ -1,3 +1,4 @@
+import type { Envelope } from '../events/index.ts';
 import type { Namespace, SandboxId, ShimId, TaskId } from '../shared/identifiers.ts';
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
@@ -18,6 +19,8 @@ export interface SupervisorOptions {
   readonly exits: ExitStore;
   readonly sandboxExits: SandboxExitStore;
   readonly exchange: EventSink;
+  /** What shims forward, also before this supervisor was there. Called once, as soon as the tasks are found. */
+  readonly forwarded?: { deliverTo(receive: (envelope: Envelope) => void): void };
   readonly logger: Logger;
   /** Where shims publish events; has to be served before `open`. */
   readonly eventsAddress: string;

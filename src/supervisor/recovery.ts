@@ -31,18 +31,27 @@ import type { TaskSlot } from './task-slot.ts';
  * Takes over what runs from what is on disk, then what the store knows of tasks that have no bundle any more. One bad
  * bundle or shim is logged and stops nothing.
  */
-export async function recover(context: Context, chooseSlot: (group?: string) => TaskSlot): Promise<void> {
-  const recovery = new Recovery(context, chooseSlot);
+export async function recover(
+  context: Context,
+  options: {
+    readonly chooseSlot: (group?: string) => TaskSlot;
+    /** Every task that has a bundle is in the registry, and none is adopted. */
+    readonly onFound: () => void;
+  },
+): Promise<void> {
+  const recovery = new Recovery(context, options);
   await recovery.run();
 }
 
 class Recovery {
   readonly #context: Context;
   readonly #chooseSlot: (group?: string) => TaskSlot;
+  readonly #onFound: () => void;
 
-  constructor(context: Context, chooseSlot: (group?: string) => TaskSlot) {
+  constructor(context: Context, { chooseSlot, onFound }: Parameters<typeof recover>[1]) {
     this.#context = context;
     this.#chooseSlot = chooseSlot;
+    this.#onFound = onFound;
   }
 
   async run(): Promise<void> {
@@ -55,6 +64,7 @@ class Recovery {
           .filter(isIdentifier)
           .map((name) => this.#guard({ namespace: name }, () => this.#scan(parseNamespace(name)))),
       );
+      this.#onFound();
       await adoptAll(this.#context, registry.shims());
       await this.#guard({}, () => rememberLost(this.#context, this.#chooseSlot));
       this.#rememberEnded();

@@ -59,6 +59,7 @@ export function taskGone(context: Context, task: Task, exits: readonly LostExit[
 /** The task's create was cut off before anybody was told of it, and what it made is removed: its id is free. */
 export function neverMade(context: Context, task: Task): void {
   context.router.remove(task.init);
+  context.router.forgotten(task.ref);
   task.init.set({ kind: 'deleted' });
   task.init.waiters.reject(notFound(`task ${task.ref.task} not found`));
   context.registry.remove(task);

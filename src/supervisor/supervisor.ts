@@ -118,7 +118,11 @@ export class Supervisor {
     slots = pool.slots;
     const supervisor = new Supervisor(context, pool);
     try {
-      await recover(context, (group) => placement.chooseSlot(group));
+      await recover(context, {
+        chooseSlot: (group) => placement.chooseSlot(group),
+        // What shims have sent by now can say how a task ended whose shim is gone when it is adopted.
+        onFound: () => options.forwarded?.deliverTo((envelope) => supervisor.receive(envelope)),
+      });
     } catch (error) {
       await supervisor.close();
       throw error;

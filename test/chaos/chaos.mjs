@@ -38,7 +38,7 @@ async function here(chosen, placement) {
   let result = { ...about, error: 'it was not over in time' };
   let limit;
   const tooLong = new Promise((resolve) => {
-    limit = setTimeout(resolve, chosen.milliseconds * 1.5 + 300_000);
+    limit = setTimeout(resolve, chosen.milliseconds * 2 + 600_000);
   });
   try {
     ground.open();

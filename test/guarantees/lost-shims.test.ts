@@ -18,6 +18,7 @@ import {
 } from '../helpers/tasks.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { endingWith, trapping } from './lib/ending-task.ts';
+import { forwardExit } from './lib/forward-exit.ts';
 import { listen } from './lib/subscription.ts';
 
 const ids = Array.from({ length: 8 }, (_, index) => `task-${index}`);
@@ -81,4 +82,28 @@ describe.skipIf(!haveRuntimes).each(combinations)('a shim killed with $title', (
       expect(sockets.filter((socket) => existsSync(socket))).toEqual([]);
     },
   );
+
+  test('that has told how its task ended, to a daemon that is just starting, has not told it in vain', async () => {
+    daemon = await Daemon.start({ generation, placement });
+    const pid = await launch(daemon, 'task');
+    const { shims } = await daemon.client.call(adminDefinition.listShims, {});
+    await daemon.kill();
+    // Its shim sees the end, and has just sent the event when it is killed.
+    for (const { pid: shim } of shims) process.kill(shim ?? 0, 'SIGKILL');
+    await waitFor(() => shims.every(({ pid: shim }) => !isAlive(shim ?? 0)), { doing: 'the shim to be gone' });
+    process.kill(pid, 'SIGKILL');
+    const starting = daemon.start();
+    const exit = { containerId: 'task', id: 'task', pid, exitStatus: 5 };
+    // The events endpoint is up long before the tasks are adopted.
+    await waitFor(() => forwardExit(daemon, exit).then(() => true), { every: 2, doing: 'the endpoint to listen' });
+    await starting;
+    const events = await listen(daemon);
+    expect(await getTask(daemon, 'task')).toMatchObject({ pid, status: Status.STOPPED, exitStatus: 5 });
+    expect(await waitTask(daemon, 'task')).toEqual({ status: 5 });
+    expect(await deleteTask(daemon, 'task')).toBe(5);
+    expect(exitsIn(events.messages)).toEqual([{ container: 'task', process: 'task', pid, status: 5 }]);
+    events.cancel();
+    await deleteContainer(daemon, 'task');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
 });

@@ -1,39 +1,10 @@
-import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { taskExitEvent } from '../../src/events/topics.ts';
-import { containerd } from '../../src/shared/proto/gen/events.js';
-import { TtrpcClient } from '../../src/shared/ttrpc/index.ts';
-import { wireAny } from '../../src/shared/wire/any.ts';
-import { timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import { addExec, endTask, exitsIn, getTask, launch, Status, startTask, waitTask } from '../helpers/tasks.ts';
+import { forwardExit } from './lib/forward-exit.ts';
 import { listen } from './lib/subscription.ts';
-
-const { ForwardRequest } = containerd.services.events.ttrpc.v1;
-const forward = {
-  service: 'containerd.services.events.ttrpc.v1.Events',
-  name: 'Forward',
-  encode: (bytes: Uint8Array) => bytes,
-  decode: (bytes: Uint8Array) => bytes,
-};
-
-/** Sends what a shim would send that comes to it late: the exit of a process. */
-async function forwardExit(
-  daemon: Daemon,
-  exit: { readonly containerId: string; readonly id: string; readonly pid: number; readonly exitStatus: number },
-): Promise<void> {
-  const client = await TtrpcClient.connect(path.join(daemon.state, 'events.sock'), { deadline: Date.now() + 10_000 });
-  try {
-    const at = timestampNow();
-    const { topic, event } = taskExitEvent({ ...exit, exitedAt: at });
-    const envelope = { timestamp: at, namespace: daemon.namespace, topic, event: wireAny(event) };
-    await client.call(forward, ForwardRequest.encode({ envelope }).finish(), { deadline: Date.now() + 10_000 });
-  } finally {
-    client.close();
-  }
-}
 
 describe.skipIf(!haveRuntimes).each(combinations)(
   'the second task of an id with $title',

@@ -51,6 +51,37 @@ describe('the exit router', () => {
     expect(sink.seen).toEqual(['start a', 'exit a 3']);
   });
 
+  it('takes a shim’s event from before the adoption rather than a made-up exit, where it is of the same process', () => {
+    events.recovering = true;
+    const task = addTask(registry, 'a', { running: true });
+    task.init.set({ kind: 'unknown', pid: 0 });
+    router.exit(refOf('a'), exit(9, 4), 'event');
+    router.exit(refOf('a'), exit(10, 5), 'event');
+    router.exit(execOf('a', 'x'), exit(11, 6), 'event');
+    expect(sink.seen).toEqual([]);
+    // Its shim is gone, says the adoption.
+    const exec = addExec(task, 'x', 0);
+    exec.set({ kind: 'unknown', pid: 0 });
+    router.exit(exec.ref, exit(11, 137), 'made-up');
+    router.exit(refOf('a'), exit(10, 137), 'made-up');
+    expect(sink.seen).toEqual(['exit a/x 6', 'exit a 5']);
+    expect(exits.get(refOf('a'))).toMatchObject({ status: 5, source: 'event' });
+  });
+
+  it('has an event from before the adoption end the process that it is of, and no other', () => {
+    events.recovering = true;
+    const ended = addTask(registry, 'a', { running: true });
+    const other = addTask(registry, 'b', { pid: 20, running: true });
+    for (const task of [ended, other]) task.init.set({ kind: 'unknown', pid: 0 });
+    router.exit(refOf('a'), exit(10, 5), 'event');
+    router.exit(refOf('b'), exit(19, 5), 'event');
+    ended.init.set({ kind: 'running', pid: 10 });
+    other.init.set({ kind: 'running', pid: 20 });
+    for (const task of [ended, other]) router.created(task);
+    expect(sink.seen).toEqual(['exit a 5']);
+    expect(other.init.state).toMatchObject({ kind: 'running' });
+  });
+
   it('holds an exit that overtook the reply to Create, and drops that of an earlier task of the id', () => {
     const reservation = registry.reserve(refOf('a'));
     router.exit(refOf('a'), exit(9, 1), 'event');
