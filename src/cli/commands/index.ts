@@ -69,6 +69,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./events.ts')).events,
   },
   {
+    name: 'sandbox',
+    summary: 'run sandboxes: groups of tasks that share a shim and its end',
+    load: async () => (await import('./sandbox.ts')).sandbox,
+  },
+  {
     name: 'shims',
     summary: 'list the shims that the daemon owns',
     load: async () => (await import('./shims.ts')).shims,

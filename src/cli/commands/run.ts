@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { tasksDefinition } from '../../shared/grpc/index.ts';
-import { parseTaskId } from '../../shared/identifiers.ts';
+import { parseSandboxId, parseTaskId } from '../../shared/identifiers.ts';
 import { Foreground } from '../attach/foreground.ts';
 import { asStart } from '../attach/start-failure.ts';
 import { ForegroundStdio, unattendedStdio } from '../attach/stdio.ts';
@@ -68,6 +68,7 @@ export const run = defineCommand({
       default: 'no',
     }),
     label: list('-l, --label <key=value>', 'label of the container', parseLabel),
+    sandbox: value('--sandbox <id>', 'sandbox that the task belongs to', parseSandboxId),
   },
   examples: [
     ["shimd run --rm --rootfs ./rootfs -- /bin/sh -c 'echo hi; exit 7'", 'prints hi, exits with 7'],
@@ -128,6 +129,7 @@ export const run = defineCommand({
         ...Object.fromEntries(options.label),
         ...(restart === undefined ? {} : serviceLabels(restart, options.log)),
       },
+      sandbox: options.sandbox ?? '',
       spec,
     };
     return detach

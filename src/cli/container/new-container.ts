@@ -23,6 +23,8 @@ export interface NewContainer {
   readonly idIsOurs: boolean;
   readonly runtime: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Empty where it belongs to none. */
+  readonly sandbox: string;
   readonly spec: Spec;
 }
 
@@ -33,13 +35,13 @@ export async function createContainerAndTask(
   stdio: Stdio,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { namespace, id } = container;
+  const { namespace, id, sandbox } = container;
   const spec = wireAny({ typeUrl: typeUrls.spec, value: Buffer.from(JSON.stringify(container.spec)) });
   try {
     await daemon.call(
       containersDefinition.create,
       namespace,
-      { container: { id, labels: { ...container.labels }, runtime: { name: container.runtime }, spec } },
+      { container: { id, labels: { ...container.labels }, runtime: { name: container.runtime }, spec, sandbox } },
       { signal },
     );
   } catch (error) {
