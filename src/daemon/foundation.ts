@@ -54,6 +54,7 @@ export async function layFoundation(
     apiAddress: settings.address,
     publishBinary: ownExecutable(),
     shimEnvironment: settings.shimEnvironment,
+    socketDirectory: settings.socketDirectory,
     debug: settings.shimDebug,
     heartbeat: settings.heartbeat,
     logLevel: settings.logLevel,

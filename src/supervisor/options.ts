@@ -27,6 +27,8 @@ export interface SupervisorOptions {
   readonly apiAddress: string;
   readonly publishBinary: string;
   readonly shimEnvironment: Readonly<Record<string, string>>;
+  /** Where shims make their sockets, where they let themselves be told; in the state directory where absent. */
+  readonly socketDirectory?: string | undefined;
   readonly debug: boolean;
   /** Milliseconds between two looks at each shim. */
   readonly heartbeat: number;

@@ -104,6 +104,7 @@ export class Supervisor {
         apiAddress: options.apiAddress,
         publishBinary: options.publishBinary,
         shimEnvironment: options.shimEnvironment,
+        socketDirectory: options.socketDirectory,
         debug: options.debug,
         deadlines,
         heartbeat: options.heartbeat,

@@ -40,6 +40,8 @@ describe('a shim that', () => {
     ['refuses the first Shutdown', 'stubborn-shutdown'],
     ['ignores Shutdown', 'deaf-shutdown'],
     ['publishes exits of processes that never were', 'event-flood'],
+    ['speaks gRPC alone', 'grpc-only'],
+    ['forks and leaves', 'forking'],
   ])('%s runs a task to its end, with one exit, and nothing is left', async (_, name) => {
     const id = uniqueName('c');
     const events = subscribe(daemon, 'topic=="/tasks/exit"');

@@ -1,11 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
-import path from 'node:path';
+import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
 import { withNofileSoft } from '../../src/shared/host/index.ts';
-import { bundleFiles } from '../../src/shared/layout.ts';
 import type { RuntimeInfo, WorkerSettings } from '../../src/shared/messages/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
 import { remaining } from '../../src/shared/util/deadline.ts';
@@ -13,6 +11,7 @@ import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { type Any, plainAny } from '../../src/shared/wire/any.ts';
 import { plainTimestamp, type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { encodeAny } from './encode-any.ts';
+import { logTail } from './shim-log.ts';
 
 /** More output than any shim's action has to say. */
 const maxOutput = 4 << 20;
@@ -168,15 +167,6 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-/** What the shim wrote to its `log` in the bundle: its last words. */
-async function bundleLog(bundle: string): Promise<string> {
-  try {
-    return tail(await readFile(path.join(bundle, bundleFiles.log), 'utf8'));
-  } catch {
-    return '';
-  }
-}
-
 /** Runs the `start` action with `input` on stdin and answers what it printed. */
 export async function runStart(
   settings: WorkerSettings,
@@ -197,7 +187,7 @@ export async function runStart(
     return stdout;
   } catch (error) {
     const known = TaskError.from(error);
-    const log = await bundleLog(target.bundle);
+    const log = tail(logTail(target.bundle, 2 * quoted));
     throw log === '' ? known : new TaskError(known.code, `${known.message} (its log: ${log})`, { cause: known });
   }
 }

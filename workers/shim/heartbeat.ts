@@ -4,6 +4,7 @@ import type { WorkerSlot } from '../slot.ts';
 import { dropCondemned } from './condemned.ts';
 import { reconcileProcesses } from './lost-exits.ts';
 import type { Shim } from './shim.ts';
+import { boundLog } from './shim-log.ts';
 import { endStuckRuntimes } from './watchdog.ts';
 
 /** Looks for shims that are due, in one period: so evenly are they spread. */
@@ -50,6 +51,7 @@ export class Heartbeat {
     if (shim.late === answers) this.#tell(shim, !answers);
     if (!answers) await endStuckRuntimes(this.#slot, shim);
     await reconcileProcesses(this.#slot, shim);
+    if (await boundLog(shim.bundle)) this.#slot.logger.warn('shim log shortened', { ...shim.ref, kept: 'its end' });
     if (shim.forgetting.size > 0 && shim.state === 'live') await dropCondemned(this.#slot, shim, answers);
   }
 

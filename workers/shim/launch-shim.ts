@@ -26,7 +26,7 @@ const socketNameLength = '/'.length + 64;
 
 /** Directory for the sockets of shims that let themselves be told (2.3 and later); undefined where paths get too long. */
 async function socketDirectory(slot: WorkerSlot): Promise<string | undefined> {
-  const directory = path.join(slot.settings.directories.state, '.s');
+  const directory = slot.settings.socketDirectory ?? path.join(slot.settings.directories.state, '.s');
   if (Buffer.byteLength(directory) + socketNameLength > maxSocketPath) return undefined;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   return directory;

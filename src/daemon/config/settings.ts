@@ -27,6 +27,8 @@ export interface Settings {
   readonly restart: RestartConfig;
   readonly shimDebug: boolean;
   readonly shimEnvironment: Readonly<Record<string, string>>;
+  /** Where shims make their sockets, where they let themselves be told; undefined for `.s` in the state directory. */
+  readonly socketDirectory: string | undefined;
   /** Milliseconds between two looks at each shim and its processes. */
   readonly heartbeat: number;
   readonly deadlines: Deadlines;
@@ -75,6 +77,7 @@ export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: S
     restart: resolveRestart(file.restart ?? {}),
     shimDebug: file.shim?.debug ?? false,
     shimEnvironment: file.shim?.environment ?? {},
+    socketDirectory: file.shim?.socket_directory === undefined ? undefined : path.resolve(file.shim.socket_directory),
     heartbeat: file.shim?.heartbeat ?? defaultHeartbeat,
     deadlines: resolveDeadlines(file.deadlines ?? {}),
   };

@@ -6,5 +6,6 @@ export { FileLock, FileLockedError, lockFile } from './file-lock.ts';
 export { mkfifo } from './mkfifo.ts';
 export { conventionalNofileSoft, type NofileLimit, nofileLimit, setNofileSoft, withNofileSoft } from './nofile.ts';
 export { descriptorOf, type PeerCredentials, peerCredentials, peerOfSocket } from './peer-credentials.ts';
+export { punchHole } from './punch-hole.ts';
 export { reapChild } from './reap-child.ts';
 export { SystemError } from './system-error.ts';

@@ -9,6 +9,7 @@ interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   waitpid(pid: number, status: Uint8Array, options: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
   /** glibc's alone; elsewhere it does nothing. */
   malloc_trim(keep: number): number;
   /** Like malloc_trim. */
@@ -54,6 +55,7 @@ function bound(): Binding {
       getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
       waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       fcntl: (fd, command, argument) => Number(fcntl(fd, command, 'int', argument)),
+      fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
       malloc_trim: optional<number>(library, 'int malloc_trim(size_t keep)'),
       mallopt: optional<number>(library, 'int mallopt(int parameter, int value)'),
       prlimit: library.func('int prlimit(int pid, int resource, const void *next, void *previous)'),

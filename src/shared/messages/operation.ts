@@ -34,6 +34,8 @@ export interface WorkerSettings {
   readonly publishBinary: string;
   /** Added to the environment of every shim. */
   readonly shimEnvironment: Readonly<Record<string, string>>;
+  /** Where shims that let themselves be told (2.3 and later) make their sockets; `.s` in the state directory where absent. */
+  readonly socketDirectory?: string | undefined;
   /** Shims are started with `-debug`. */
   readonly debug: boolean;
   readonly deadlines: Deadlines;

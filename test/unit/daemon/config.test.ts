@@ -31,6 +31,7 @@ describe('a configuration file', () => {
       debug = true
       environment = { GOGC = "50" }
       heartbeat = "2.5s"
+      socket_directory = "/run/s"
       [deadlines]
       state = "500ms"
       call = "1m"
@@ -72,6 +73,7 @@ describe('a configuration file', () => {
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
       heartbeat: 2_500,
+      socketDirectory: '/run/s',
       deadlines: { ...defaultDeadlines, state: 500, call: 60_000 },
     });
   });
