@@ -6,9 +6,9 @@ type Result = Readonly<Record<string, unknown>>;
 
 const file = path.resolve(import.meta.dirname, '../../chaos/lib/report.mjs');
 const { hasPassed, lastLine, table } = (await import(pathToFileURL(file).href)) as {
-  hasPassed(result: Result): boolean;
-  lastLine(results: readonly Result[]): string;
-  table(results: readonly Result[]): string;
+  hasPassed: (result: Result) => boolean;
+  lastLine: (results: readonly Result[]) => string;
+  table: (results: readonly Result[]) => string;
 };
 
 const about = { seed: '7', minutes: 2, runtimes: 'the embedded runtime' };
