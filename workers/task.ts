@@ -31,6 +31,8 @@ export class TaskProcess {
   denials = 0;
   /** A Start is under way, or failed: the shim must not be asked again. */
   start: 'none' | 'running' | 'failed' = 'none';
+  /** Its start is a restore from a checkpoint: it has no pid before. */
+  readonly restores: boolean;
   /** The shim has deleted it, with this exit; what is left to do is ours. */
   deleted: Exit | undefined;
   /** The delete under way; a second caller joins it. */
@@ -40,13 +42,15 @@ export class TaskProcess {
     this.exec = record.exec;
     this.stdio = record.stdio;
     this.pid = record.pid;
+    this.restores = record.restores === true;
     if (record.startTime !== undefined) this.host = { pid: record.pid, startTime: record.startTime };
   }
 
   /** What is written down of it. */
   get record(): ProcessRecord {
-    const { exec, pid, stdio, host } = this;
-    return { exec, pid, stdio, ...(host?.pid === pid ? { startTime: host.startTime } : {}) };
+    const { exec, pid, stdio, host, restores } = this;
+    const known = host?.pid === pid ? { startTime: host.startTime } : {};
+    return { exec, pid, stdio, ...known, ...(restores ? { restores } : {}) };
   }
 
   /**

@@ -25,6 +25,8 @@ export interface TaskCreation {
   readonly options?: Any;
   /** Directory of the checkpoint to restore from. */
   readonly checkpoint?: string;
+  /** Archive of changes to the root file system that belongs to it; it need not be there. */
+  readonly rootfsDiff?: string;
   readonly sandbox?: SandboxMembership;
 }
 
@@ -93,7 +95,7 @@ export interface TaskManager {
   stats(task: TaskRef, call?: CallLimits): Promise<Any>;
   checkpoint(
     task: TaskRef,
-    request: { readonly path: string; readonly options?: Any },
+    request: { readonly path: string; readonly options?: Any; readonly exit?: boolean },
     call?: CallLimits,
   ): Promise<void>;
   resize(

@@ -1,13 +1,19 @@
+import path from 'node:path';
 import { absent, type Filter, parseFilters, presentUnlessEmpty } from '../events/filter/index.ts';
-import { hasCode, invalidArgument, unimplemented } from '../shared/errors/index.ts';
+import { hasCode, invalidArgument } from '../shared/errors/index.ts';
 import { tasksDefinition } from '../shared/grpc/index.ts';
 import type { TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
-import type { containerd } from '../shared/proto/gen/services.js';
 import { plainAny } from '../shared/wire/any.ts';
 import type { ContainerStore, SandboxStore } from '../store/index.ts';
 import { type Service, unary } from './binding.ts';
-import { checkpointPath, restorePath } from './checkpoint-options.ts';
+import {
+  checkpointDirectory,
+  checkpointEnds,
+  checkpointPath,
+  restorePath,
+  rootfsDiffName,
+} from './checkpoint-options.ts';
 import { collectMetrics } from './metrics.ts';
 import { membershipOf } from './sandbox-membership.ts';
 import type { ServiceKeeper } from './service-keeper.ts';
@@ -54,7 +60,10 @@ export function tasksService({
       const task = parseTask(context.namespace(), request.containerId);
       const container = containers.get(task.namespace, task.task);
       const options = plainAny(request.options) ?? container.runtime.options;
-      const checkpoint = checkpointOf(request) || restorePath(options);
+      const directory = checkpointDirectory(request);
+      const checkpoint = directory || restorePath(options);
+      // A restore takes its time, in which the task is neither what a service shall be nor what it was.
+      if (checkpoint !== '') services.hold(task);
       const sandbox = membershipOf(task.namespace, container.sandbox, request, options, sandboxes);
       const { pid } = await tasks.create(
         task,
@@ -65,11 +74,20 @@ export function tasksService({
           stdio: parseStdio(request),
           ...(options === undefined ? {} : { options }),
           ...(checkpoint === '' ? {} : { checkpoint }),
+          ...(directory === '' ? {} : { rootfsDiff: path.join(path.dirname(directory), rootfsDiffName) }),
           ...(sandbox === undefined ? {} : { sandbox }),
         },
         context.limits,
       );
-      return { containerId: task.task, pid };
+      if (directory === '') return { containerId: task.task, pid };
+      // Who restores from a directory is given a task that runs; whoever cannot have that is left with none.
+      services.hold(task);
+      try {
+        return { containerId: task.task, pid: (await tasks.start(task, context.limits)).pid };
+      } catch (error) {
+        await tasks.destroy(task).catch(() => undefined);
+        throw error;
+      }
     }),
 
     start: unary(tasksDefinition.start, async (request, context) => {
@@ -149,8 +167,12 @@ export function tasksService({
     checkpoint: unary(tasksDefinition.checkpoint, async (request, context) => {
       const task = parseTask(context.namespace(), request.containerId);
       const options = plainAny(request.options);
-      const path = checkpointPath(options);
-      await of(task, tasks.checkpoint(task, { path, ...(options === undefined ? {} : { options }) }, context.limits));
+      const directory = checkpointPath(options);
+      // A service whose checkpoint ends it does not come back before its client has said what shall become of it.
+      services.hold(task);
+      const exit = checkpointEnds(options);
+      const checkpoint = { path: directory, exit, ...(options === undefined ? {} : { options }) };
+      await of(task, tasks.checkpoint(task, checkpoint, context.limits)).finally(() => services.hold(task));
       return {};
     }),
 
@@ -178,20 +200,6 @@ export function tasksService({
       { endless: true },
     ),
   };
-}
-
-/** Annotation of a checkpoint's descriptor that names a directory instead of content. */
-const restoreFromPath = 'RestoreFromPath';
-
-function checkpointOf(request: containerd.services.tasks.v1.CreateTaskRequest): string {
-  if (!request.checkpoint) return '';
-  const directory = request.checkpoint.annotations?.[restoreFromPath] ?? '';
-  if (directory === '') {
-    throw unimplemented(
-      `create of task ${request.containerId} from a checkpoint image: shimd keeps no images, restore from a directory: not implemented`,
-    );
-  }
-  return directory;
 }
 
 function matches(process: TaskProcess, filter: Filter): boolean {

@@ -28,6 +28,9 @@ export async function logTarget(
     const [stdout = '', stderr = stdout] = given;
     return { stdio: of(stdout, stderr) };
   }
+  if (terminal && label.startsWith('file:')) {
+    return { stdio: of('', ''), refused: 'shims write what a terminal shows to no file' };
+  }
   if (given.includes(label)) return { stdio: of(label, label) };
   const refused = await whyRefused(label, config);
   return refused === undefined ? { stdio: of(label, label) } : { stdio: of('', ''), refused };

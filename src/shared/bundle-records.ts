@@ -42,6 +42,8 @@ export interface ProcessRecord {
   readonly startTime?: number | undefined;
   /** Start was sent, of an exec: where its shim calls it created all the same, that Start was cut off. */
   readonly starting?: boolean | undefined;
+  /** It starts by being restored from a checkpoint, and has no pid before that. Of init. */
+  readonly restores?: boolean | undefined;
   /** The process was deleted: there is nothing to find any more. */
   readonly deleted?: boolean | undefined;
 }
@@ -150,6 +152,7 @@ export function parseProcessRecords(text: string): ProcessRecord[] {
         stdio: stdioOf(from['stdio']),
         ...(Number.isSafeInteger(from['startTime']) ? { startTime: Number(from['startTime']) } : {}),
         ...(from['starting'] === true ? { starting: true } : {}),
+        ...(from['restores'] === true ? { restores: true } : {}),
       });
     }
   }

@@ -95,6 +95,7 @@ async function createIn(
     stdio: request.stdio,
     ...(request.options === undefined ? {} : { options: request.options }),
     checkpoint: request.checkpoint ?? '',
+    ...(request.rootfsDiff === undefined ? {} : { rootfsDiff: request.rootfsDiff }),
     runtime: request.runtime,
   });
   try {

@@ -183,7 +183,9 @@ export class ExitRouter {
     this.remove(process);
     const ran = process.pid > 0 || exit.pid > 0;
     const owed = ran && this.#options.events.owes(process.ref);
-    const stored = this.#store(process.ref, owed ? { ...exit, owed } : exit);
+    // The end of a restored process can be known before its pid is.
+    const known = exit.pid > 0 ? exit : { ...exit, pid: process.pid };
+    const stored = this.#store(process.ref, owed ? { ...known, owed } : known);
     process.set({ kind: 'stopped', exit: stored });
     if (ran) this.#options.events.exited(process, stored);
     process.waiters.resolve(stored);

@@ -54,6 +54,8 @@ export interface CreateRequest {
   readonly options?: Any | undefined;
   /** Directory of the checkpoint to restore from. */
   readonly checkpoint?: string | undefined;
+  /** Archive of changes to put on the root file system before the start, where there is such a file. */
+  readonly rootfsDiff?: string | undefined;
   readonly sandbox?: SandboxMembership | undefined;
 }
 

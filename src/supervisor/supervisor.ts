@@ -205,7 +205,7 @@ export class Supervisor {
 
   checkpoint(
     task: TaskRef,
-    request: { readonly path: string; readonly options?: Any | undefined },
+    request: { readonly path: string; readonly options?: Any | undefined; readonly exit?: boolean },
     call: CallOptions = {},
   ): Promise<void> {
     return this.#open(() => operations.checkpointTask(this.#context, task, request, call));

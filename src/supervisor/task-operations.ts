@@ -1,3 +1,4 @@
+import { hasCode } from '../shared/errors/index.ts';
 import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { ProcessInfo } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
@@ -68,20 +69,35 @@ export async function taskStats(context: Context, ref: TaskRef, call: CallOption
   return reply.stats;
 }
 
+/** All of a task's memory is written to a disk: that takes more than other calls. */
+const checkpointFactor = 10;
+
 export async function checkpointTask(
   context: Context,
   ref: TaskRef,
-  request: { readonly path: string; readonly options?: Any | undefined },
+  request: { readonly path: string; readonly options?: Any | undefined; readonly exit?: boolean },
   call: CallOptions,
 ): Promise<void> {
-  const { path, options } = request;
-  const deadline = deadlineOf(context.deadlines.call, call);
-  const shim = shimOf(context.registry.task(ref));
-  await ask(
-    shim,
-    { kind: 'checkpoint', deadline, ...ref, path, ...(options === undefined ? {} : { options }) },
-    call.signal,
-  );
+  const { path, options, exit = false } = request;
+  const deadline = deadlineOf(context.deadlines.call * checkpointFactor, call);
+  const task = context.registry.task(ref);
+  const { init } = task;
+  const { killed } = init;
+  // criu ends it with SIGKILL.
+  init.killed ||= exit;
+  try {
+    const operation = {
+      kind: 'checkpoint',
+      deadline,
+      ...ref,
+      path,
+      ...(options === undefined ? {} : { options }),
+    } as const;
+    await ask(shimOf(task), operation, call.signal);
+  } catch (error) {
+    if (!hasCode(error, 'DEADLINE_EXCEEDED', 'CANCELLED')) init.killed = killed;
+    throw error;
+  }
   context.events.checkpointed(ref, path);
 }
 

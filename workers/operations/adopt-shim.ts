@@ -76,6 +76,11 @@ function isCutOff(record: ProcessRecord, snapshot: ProcessSnapshot): boolean {
   return record.exec !== undefined && record.starting === true && snapshot.status === 'created';
 }
 
+/** A restore that was cut off: criu may have made anything between nothing and all of the processes. */
+function isHalfRestored({ exec, restores, starting }: ProcessRecord, { status }: ProcessSnapshot): boolean {
+  return exec === undefined && restores === true && starting === true && status === 'created';
+}
+
 /** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
 function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProcess>): void {
   for (const process of processes) {
@@ -92,8 +97,9 @@ function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProc
 
 /** A process as the shim tells it, with the start time that was written down while it was known to be this one. */
 function adoptedProcess(shim: Shim, found: Found, { exec, pid, stdio }: ProcessSnapshot): TaskProcess {
-  const known = found.processes.find((record) => record.exec === exec && record.pid === pid);
-  const process = new TaskProcess({ exec, pid, stdio, startTime: known?.startTime });
+  const recorded = found.processes.find((record) => record.exec === exec);
+  const startTime = recorded?.pid === pid ? recorded.startTime : undefined;
+  const process = new TaskProcess({ exec, pid, stdio, startTime, restores: recorded?.restores });
   if (process.host === undefined) process.identify(pid, shim);
   return process;
 }
@@ -117,6 +123,11 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   if (found.older) return adoptOlder(slot, shim, found, deadline);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
+  const [initRecord] = found.processes;
+  if (initRecord !== undefined && isHalfRestored(initRecord, init)) {
+    slot.logger.warn('half restored task removed', { ...found.ref });
+    return removeGone(slot, found);
+  }
   const started = init.status === 'created' && (await runsAlready(found.bundle, init.pid));
   const processes = started
     ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))

@@ -1,6 +1,8 @@
+import path from 'node:path';
 import type { TaskRecord } from '../../src/shared/bundle-records.ts';
 import { deadlineExceeded, hasCode, TaskError } from '../../src/shared/errors/index.ts';
 import type { ShimId } from '../../src/shared/identifiers.ts';
+import { bundleFiles } from '../../src/shared/layout.ts';
 import type { CreateTaskOperation, CreateTaskReply, ShimChoice } from '../../src/shared/messages/index.ts';
 import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { until } from '../../src/shared/util/deadline.ts';
@@ -12,8 +14,10 @@ import { endShim, killShim } from '../shim/end-shim.ts';
 import { forceDelete } from '../shim/force-delete.ts';
 import { joinShim } from '../shim/join-shim.ts';
 import { launchShim } from '../shim/launch-shim.ts';
+import { applyRootfsDiff, isThere } from '../shim/rootfs-diff.ts';
 import { taskOptions } from '../shim/runc-options.ts';
 import type { Shim } from '../shim/shim.ts';
+import { readSpecFacts } from '../shim/spec-facts.ts';
 import { stdioForShim } from '../shim/stdio.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -63,6 +67,11 @@ async function shimFor(slot: WorkerSlot, { namespace, choice }: CreateTaskOperat
   }
 }
 
+/** Where the root file system of a created task is. */
+function rootOf(bundle: string, spec: Uint8Array): string {
+  return path.resolve(bundle, readSpecFacts(spec).root ?? bundleFiles.rootfs);
+}
+
 async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<CreateTaskReply> {
   const { namespace, task: id, choice, stdio, runtime } = operation;
   const ref = { namespace, task: id };
@@ -100,7 +109,12 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     const { pid } = await underWatch(slot, shim, id, () => shim.client.call((api) => api.create, request));
     progress.created = true;
     assertWanted(operation, progress);
-    const init = new TaskProcess({ pid, stdio });
+    // Between Create, which mounts the root, and Start, which has criu open the files in it.
+    if (operation.rootfsDiff !== undefined && (await isThere(operation.rootfsDiff))) {
+      await applyRootfsDiff(operation.rootfsDiff, rootOf(bundle, operation.spec));
+      assertWanted(operation, progress);
+    }
+    const init = new TaskProcess({ pid, stdio, restores: operation.checkpoint !== '' });
     init.identify(pid, shim);
     appendProcess(bundle, init.record);
     // From here on the lost shim's path takes care of the task; a shim lost just before does not know it.

@@ -1,17 +1,23 @@
+import path from 'node:path';
 import { failedPrecondition } from '../../src/shared/errors/index.ts';
+import { bundleFiles } from '../../src/shared/layout.ts';
 import type { StartOperation } from '../../src/shared/messages/index.ts';
 import { until } from '../../src/shared/util/deadline.ts';
 import { appendProcess } from '../shim/bundle.ts';
+import { explainCriu } from '../shim/criu-log.ts';
 import { runsAlready } from '../shim/runs-already.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
 
-/** Shims do not survive a second Start of an exec: whoever comes after a Start that was cut off has to know of it. */
+/**
+ * Shims do not survive a second Start of an exec, and a restore is not to be repeated: whoever comes after a Start that was
+ * cut off has to know of it.
+ */
 function recordStart(task: Task, process: TaskProcess): void {
-  const { exec, stdio } = process;
+  const { exec, stdio, restores } = process;
   try {
-    appendProcess(task.bundle, { exec, pid: 0, stdio, starting: true });
+    appendProcess(task.bundle, { exec, pid: 0, stdio, starting: true, ...(restores ? { restores } : {}) });
   } catch (error) {
     // Nothing was sent.
     process.start = 'none';
@@ -41,11 +47,12 @@ async function sendStart(slot: WorkerSlot, task: Task, process: TaskProcess): Pr
 async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<{ pid: number }> {
   const { exec } = process;
   process.start = 'running';
-  if (exec !== undefined) recordStart(task, process);
+  const recorded = exec !== undefined || process.restores;
+  if (recorded) recordStart(task, process);
   try {
     const { pid } = await sendStart(slot, task, process);
     if (process.start === 'running') process.start = 'none';
-    if (exec !== undefined) {
+    if (recorded) {
       process.identify(pid, task.shim);
       // Before the record: an exit must not wait for the disk.
       slot.exits.watch(task, process);
@@ -54,7 +61,10 @@ async function startInShim(slot: WorkerSlot, task: Task, process: TaskProcess): 
     return { pid: process.pid || pid };
   } catch (error) {
     if (process.start === 'running') process.start = 'failed';
-    throw error;
+    if (!process.restores) throw error;
+    throw await explainCriu(error, `restoring task ${task.ref.task}`, [
+      path.join(task.bundle, bundleFiles.work, 'restore.log'),
+    ]);
   }
 }
 

@@ -6,6 +6,8 @@ export interface SpecFacts {
   readonly cgroupsPath: string | undefined;
   /** Host group that the container's group 0 is mapped to; undefined without a user namespace of its own. */
   readonly mappedGroup: number | undefined;
+  /** Path of the root file system, as written; undefined where the spec names none. */
+  readonly root: string | undefined;
   /** The init process's arguments. */
   readonly args: readonly string[];
 }
@@ -43,9 +45,11 @@ export function readSpecFacts(spec: Uint8Array): SpecFacts {
   const root = objectOf(value);
   const linux = objectOf(root['linux']);
   const cgroupsPath = linux['cgroupsPath'];
+  const rootPath = objectOf(root['root'])['path'];
   return {
     cgroupsPath: typeof cgroupsPath === 'string' && cgroupsPath !== '' ? cgroupsPath : undefined,
     mappedGroup: mappedGroupOf(linux),
+    root: typeof rootPath === 'string' && rootPath !== '' ? rootPath : undefined,
     args: listOf(objectOf(root['process'])['args']).filter((arg) => typeof arg === 'string'),
   };
 }

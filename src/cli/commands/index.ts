@@ -59,6 +59,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./pause.ts')).resume,
   },
   {
+    name: 'checkpoint',
+    summary: 'write the state of a running task to a directory',
+    load: async () => (await import('./checkpoint.ts')).checkpoint,
+  },
+  {
+    name: 'restore',
+    summary: 'let a task go on from a checkpoint',
+    load: async () => (await import('./restore.ts')).restore,
+  },
+  {
     name: 'inspect',
     summary: 'show everything that is known of containers',
     load: async () => (await import('./inspect.ts')).inspect,

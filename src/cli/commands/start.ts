@@ -1,12 +1,10 @@
-import { hasCode, TaskError } from '../../shared/errors/index.ts';
 import { adminDefinition, containersDefinition, tasksDefinition } from '../../shared/grpc/index.ts';
 import { type Namespace, parseTaskId } from '../../shared/identifiers.ts';
-import { restartLabels } from '../../shared/restart-labels.ts';
 import { unattendedStdio } from '../attach/stdio.ts';
 import type { Daemon } from '../client/daemon.ts';
 import { defineCommand } from '../command.ts';
+import { keepRunning, removeEnded } from '../container/again.ts';
 import { lastLog, restartView } from '../container/restart-view.ts';
-import { taskView } from '../container/task-view.ts';
 import { forEach } from '../each.ts';
 
 /** A create may start a shim (30 s) before it creates (60 s). */
@@ -47,33 +45,4 @@ async function startAgain(daemon: Daemon, namespace: Namespace, id: string): Pro
     throw error;
   }
   if (restartView(container?.labels) !== undefined) await keepRunning(daemon, namespace, id);
-}
-
-/** Deletes a task that has ended; resolves with the log that it wrote to. Throws where it runs. */
-async function removeEnded(daemon: Daemon, namespace: Namespace, id: string): Promise<string | undefined> {
-  try {
-    const { process } = await daemon.call(tasksDefinition.get, namespace, { containerId: id });
-    const task = process ? taskView(process) : undefined;
-    if (task !== undefined && ['running', 'paused', 'pausing'].includes(task.status)) {
-      throw new TaskError('FAILED_PRECONDITION', `cannot start ${id}: its task is ${task.status}`);
-    }
-    await daemon.call(tasksDefinition.delete, namespace, { containerId: id });
-    return isLog(task?.stdout) ? task?.stdout : undefined;
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return undefined;
-    throw error;
-  }
-}
-
-function isLog(target: string | undefined): boolean {
-  return target?.startsWith('file:') === true || target?.startsWith('binary:') === true;
-}
-
-async function keepRunning(daemon: Daemon, namespace: Namespace, id: string): Promise<void> {
-  const { status, explicitlyStopped, count } = restartLabels;
-  await daemon.call(containersDefinition.update, namespace, {
-    // A label without a value is removed.
-    container: { id, labels: { [status]: 'running', [explicitlyStopped]: '', [count]: '' } },
-    updateMask: { paths: [status, explicitlyStopped, count].map((label) => `labels.${label}`) },
-  });
 }

@@ -110,6 +110,8 @@ export interface CreateTaskOperation extends Timed, TaskRef {
   readonly options?: Any | undefined;
   /** Image path to restore from; empty for a fresh start. */
   readonly checkpoint: string;
+  /** Archive of changes to put on the root file system once it is mounted, where there is such a file. */
+  readonly rootfsDiff?: string | undefined;
   /** Name of the runtime as the client wrote it, kept in the bundle for adoption. */
   readonly runtime: string;
 }

@@ -4,7 +4,7 @@ import { runc } from '../../helpers/runtimes.ts';
 import { makeDirectory } from '../../helpers/test-run.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
-export type RuncCommand = 'create' | 'start' | 'exec' | 'kill' | 'delete' | 'pause';
+export type RuncCommand = 'create' | 'start' | 'exec' | 'kill' | 'delete' | 'pause' | 'checkpoint' | 'restore';
 /** Before runc does anything, or after it has done everything and before it says so. */
 export type Moment = 'before' | 'after';
 
@@ -20,7 +20,9 @@ export class StallingRunc {
       '#!/bin/sh',
       `here=${this.directory}`,
       'command=; for word in "$@"; do',
-      '  case $word in create|start|exec|kill|delete|pause|state|ps|events) command=$word; break ;; esac',
+      '  case $word in',
+      '    create|start|exec|kill|delete|pause|state|ps|events|checkpoint|restore) command=$word; break ;;',
+      '  esac',
       'done',
       'stall() {',
       '  [ -e "$here/$1-$command" ] || return 0',
