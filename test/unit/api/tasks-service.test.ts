@@ -28,6 +28,8 @@ describe('Tasks', () => {
         requests.push(request);
         return { pid: 7 };
       },
+      // A restore from a directory is started, too.
+      start: async () => ({ pid: 8 }),
     });
     const options = { type_url: 'containerd.runc.v1.Options', value: Buffer.from([]) };
     await createContainer(client, 'one', { runtime: { name: 'io.containerd.runc.v2', options }, sandbox: 'pod' });
@@ -58,6 +60,7 @@ describe('Tasks', () => {
         stdio: { stdin: '', stdout: '', stderr: '', terminal: false },
         options: { typeUrl: 'other', value: Buffer.from([1]) },
         checkpoint: '/checkpoint',
+        rootfsDiff: '/rootfs-diff.tar',
         sandbox: { id: 'pod', isKnown: false },
       },
     ]);
@@ -68,6 +71,11 @@ describe('Tasks', () => {
     ['an id that is a path', { containerId: '../x' }, 'INVALID_ARGUMENT'],
     ['a stream that is a relative path', { containerId: 'one', stdout: 'out' }, 'INVALID_ARGUMENT'],
     ['a checkpoint image', { containerId: 'one', checkpoint: { mediaType: 'x' } }, 'UNIMPLEMENTED'],
+    [
+      'a directory that is no absolute path',
+      { containerId: 'one', checkpoint: { annotations: { RestoreFromPath: '../x' } } },
+      'INVALID_ARGUMENT',
+    ],
     [
       'options that cannot be read',
       { containerId: 'one', options: { type_url: 'containerd.runc.v1.Options', value: Buffer.from([255]) } },
@@ -207,7 +215,7 @@ describe('Tasks', () => {
       ['pause', ref],
       ['resume', ref],
       ['update', ref, { resources: any, annotations: { a: 'b' } }],
-      ['checkpoint', ref, { path: '/cp', options: { typeUrl: options.type_url, value: options.value } }],
+      ['checkpoint', ref, { path: '/cp', exit: false, options: { typeUrl: options.type_url, value: options.value } }],
     ]);
     const { processes } = await client.call(tasks.listPids, { containerId });
     expect(processes).toMatchObject([{ pid: 1 }, { pid: 2, info: { type_url: 'i' } }]);

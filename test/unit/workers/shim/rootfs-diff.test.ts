@@ -142,3 +142,9 @@ test('an archive that is cut off or is none is refused', async () => {
   writeFileSync(archive, Buffer.alloc(2000, 7));
   await expect(apply()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
+
+test('an archive in a compression that this Node cannot read is said to be so', async () => {
+  const { apply, archive } = await setUp([]);
+  writeFileSync(archive, Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]));
+  await expect(apply()).rejects.toMatchObject({ code: 'UNIMPLEMENTED', message: expect.stringContaining('gzip') });
+});
