@@ -103,6 +103,8 @@ test('events come in order, once each, and again from a cursor', async () => {
   const [, second] = events as [TaskEvent, TaskEvent];
   expect(await again(second.cursor)).toEqual(events.slice(2));
   expect(() => supervisor.events({ since: since - 1 })).toThrow(expect.objectContaining({ code: 'OUT_OF_RANGE' }));
+  const never = supervisor.cursor + 1;
+  expect(() => supervisor.events({ since: never })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
 });
 
 test('what cannot be is refused with a code and a reason, and leaves nothing', async () => {
@@ -121,6 +123,22 @@ test('what cannot be is refused with a code and a reason, and leaves nothing', a
   await fails(supervisor.wait('a', { timeout: 20 }), 'DEADLINE_EXCEEDED', /20 ms|19 ms/);
   await fails(supervisor.wait('a', { signal: AbortSignal.abort() }), 'CANCELLED', /gave up/);
   expect(await supervisor.delete('a', { force: true })).toMatchObject({ status: 137 });
+});
+
+test('a directory has one supervisor, in the same program too, and is free again once that is closed', async () => {
+  const directory = makeDirectory();
+  const first = await Supervisor.open({ directory });
+  await expect(Supervisor.open({ directory })).rejects.toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message: expect.stringContaining(`in use by the daemon with pid ${process.pid}`),
+  });
+  // The one that was refused has taken nothing from the other.
+  await first.create({ id: 'a', args: ['true'] });
+  await first.delete('a', { force: true });
+  await first[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+  await using second = await Supervisor.open({ directory });
+  expect(await second.list()).toEqual([]);
 });
 
 test('closing ends the tasks of a temporary supervisor, its waits and its events, and leaves nothing', async () => {

@@ -9,7 +9,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { Socket } from 'node:net';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readTaskRecord } from '../../../src/process-shim/task-record.ts';
 import { io } from '../../../src/shared/proto/gen/metrics.js';
 import { eventually, Ground, isRoot, isRunning, nobody, type Shim } from './shim.ts';
 
@@ -143,6 +145,39 @@ describe.each(users)('control of tasks in a shim of user %s (undefined: the one 
     expect(ground.topics('t')).toEqual(
       ['create', 'start', 'paused', 'resumed', 'paused', 'exit'].map((name) => `/tasks/${name}`),
     );
+  });
+
+  it('pauses by the freezer where it may make cgroups, by SIGSTOP elsewhere, and reaches what left the group', async () => {
+    const escaped = ground.file('escaped');
+    const loop = 'while :; do :; done';
+    const script = `setsid sh -c 'echo $$ > ${escaped}.new; mv ${escaped}.new ${escaped}; ${loop}' & ${loop}`;
+    const { pid } = await shim.createOf('t', ['sh', '-c', script]);
+    await shim.start('t');
+    const pids = [pid, Number(await written(escaped))];
+    await shim.pause('t');
+    const membership = readTaskRecord(path.join(ground.directory, 'ns', 't'))?.membership;
+    const states = pids.map(stateOf);
+    // A frozen process does not know that it is; a stopped one can be seen, and continued, by everybody.
+    const stopped = membership?.kind !== 'cgroup';
+    expect(states.map((state) => state === 'T')).toEqual([stopped, stopped]);
+    expect(states).not.toContain('R');
+    await shim.resume('t');
+    await eventually('both run', () => pids.map(stateOf).every((state) => state === 'R'));
+    await shim.pause('t');
+    await shim.kill('t', SIGKILL, { all: true });
+    expect(await shim.wait('t')).toMatchObject({ exitStatus: 137 });
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+
+  it('kills processes that cleared their environment and left the session', async () => {
+    const escaped = ground.file('escaped');
+    const inner = `echo $$ > ${escaped}.new; mv ${escaped}.new ${escaped}; exec sleep 1000`;
+    await shim.createOf('t', ['sh', '-c', `env -i setsid sh -c '${inner}' & wait`]);
+    await shim.start('t');
+    const pid = Number(await written(escaped));
+    await shim.kill('t', SIGKILL, { all: true });
+    expect(await shim.wait('t')).toMatchObject({ exitStatus: 137 });
+    expect(isRunning(pid)).toBe(false);
   });
 
   it('passes stdin by FIFO, keeps it open over clients, and ends it at CloseIO', async () => {
