@@ -56,7 +56,11 @@ export class Placement {
 
   constructor(options: PlacementOptions) {
     this.#options = options;
-    this.shared = new SharedShims({ ...options, chooseSlot: () => this.chooseSlot() });
+    this.shared = new SharedShims({
+      ...options,
+      chooseSlot: () => this.chooseSlot(),
+      slots: () => options.slots().length,
+    });
   }
 
   /** Throws INVALID_ARGUMENT for what cannot be, UNKNOWN where the runtime is not installed, and what starting a shim throws. */

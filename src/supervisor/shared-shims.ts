@@ -28,7 +28,14 @@ export interface SharedShimsOptions {
   readonly logger: Logger;
   /** The slot for a new shim. */
   readonly chooseSlot: () => TaskSlot;
+  /** How many there are. */
+  readonly slots: () => number;
 }
+
+/** Creates under way in a shim that are a crowd: one more shim takes its share of the next ones. */
+const crowd = 6;
+/** Share of one shim's places that are kept free in all of a key's together. */
+const reserve = 0.1;
 
 /** The shims of one key. */
 interface Group {
@@ -72,18 +79,46 @@ export class SharedShims {
   ): Promise<Place> {
     const group = this.#groupOf(key);
     const shim = this.#withRoom(group);
-    if (shim !== undefined) return this.#claim(shim);
-    const { tasksPerShim } = this.#options.config;
-    let start = [...group.starting].find((candidate) => candidate.claims < tasksPerShim);
-    if (start === undefined) {
-      start = { promise: this.#start(key, group), claims: 0 };
-      const started = start;
-      group.starting.add(started);
-      started.promise.finally(() => group.starting.delete(started)).catch(() => undefined);
+    if (shim !== undefined) {
+      const place = this.#claim(shim);
+      this.#startAhead(key, group);
+      return place;
     }
+    const { tasksPerShim } = this.#options.config;
+    const start =
+      [...group.starting].find((candidate) => candidate.claims < tasksPerShim) ?? this.#startOne(key, group);
     start.claims += 1;
     const started = await until(start.promise, { ...limit, doing: `starting a shim of ${key.binary}` });
-    return this.#claim(started);
+    const place = this.#claim(started);
+    this.#startAhead(key, group);
+    return place;
+  }
+
+  #startOne(key: SharingKey, group: Group): Start {
+    const start: Start = { promise: this.#start(key, group), claims: 0 };
+    group.starting.add(start);
+    start.promise.finally(() => group.starting.delete(start)).catch(() => undefined);
+    return start;
+  }
+
+  /**
+   * Starts a shim before a create has to wait for it: where creates crowd in those there are (one shim does one at a time),
+   * up to one shim for each slot, and where little room is left in all of them. One that nobody needed ends after its grace.
+   */
+  #startAhead(key: SharingKey, group: Group): void {
+    if (this.#closed || group.starting.size > 0) return;
+    const { config, slots } = this.#options;
+    const open = [...group.shims].filter((shim) => this.#isOpen(shim));
+    const creates = open.reduce((sum, shim) => sum + (this.#claims.get(shim) ?? 0), 0);
+    const room = open.reduce((sum, shim) => sum + Math.max(0, config.tasksPerShim - this.#load(shim)), 0);
+    const crowded = open.length < slots() && creates >= crowd * open.length;
+    const full = room < Math.floor(config.tasksPerShim * reserve);
+    if (!crowded && !full) return;
+    const { promise } = this.#startOne(key, group);
+    promise
+      .then((shim) => this.settle(shim))
+      // The start has logged it; the next create that needs one tries again and is told.
+      .catch(() => undefined);
   }
 
   /** To be called when a task left the shim: ends it in time where it is empty. */
@@ -143,11 +178,16 @@ export class SharedShims {
   #withRoom(group: Group): Shim | undefined {
     let best: Shim | undefined;
     for (const shim of group.shims) {
-      if (shim.state.kind !== 'live' || shim.overdue > 0 || !this.#takesMore(shim)) continue;
+      if (!this.#isOpen(shim)) continue;
       if (this.#load(shim) >= this.#options.config.tasksPerShim) continue;
       if (best === undefined || this.#load(shim) < this.#load(best)) best = shim;
     }
     return best;
+  }
+
+  /** It answers and is not on its way out. */
+  #isOpen(shim: Shim): boolean {
+    return shim.state.kind === 'live' && shim.overdue === 0 && this.#takesMore(shim);
   }
 
   #load(shim: Shim): number {

@@ -15,7 +15,7 @@ let registry: Registry;
 let answer: (operation: Operation) => unknown;
 let slot: ReturnType<typeof fakeSlot>;
 
-const open = (config: Partial<typeof defaultPlacement> = {}) =>
+const open = (config: Partial<typeof defaultPlacement> = {}, slots = 2) =>
   new SharedShims({
     config: { ...defaultPlacement, ...config },
     registry,
@@ -23,6 +23,7 @@ const open = (config: Partial<typeof defaultPlacement> = {}) =>
     deadlines,
     logger: silentLogger,
     chooseSlot: () => slot,
+    slots: () => slots,
   });
 const asked = (kind: string) => slot.asked.filter((operation) => operation.kind === kind).length;
 
@@ -45,6 +46,34 @@ describe('shared shims', () => {
     const next = await shims.acquire(key, limit());
     expect(asked('start-shim')).toBe(2);
     expect(next.shim).toBe(places[2]?.shim);
+  });
+
+  it('are started ahead where creates crowd, one for each slot at most, and end after their grace where nobody needs them', async () => {
+    const shims = open({ idleGrace: 1000 });
+    const first = await shims.acquire(key, limit());
+    const crowd = await Promise.all([1, 2, 3, 4].map(() => shims.acquire(key, limit())));
+    expect(asked('start-shim')).toBe(1);
+    crowd.push(await shims.acquire(key, limit()));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked('start-shim')).toBe(2);
+    const more = await Promise.all(Array.from({ length: 12 }, () => shims.acquire(key, limit())));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked('start-shim')).toBe(2);
+    expect(more.filter(({ shim }) => shim !== first.shim).length).toBeGreaterThan(8);
+    for (const place of [...crowd, ...more]) place.release();
+    await vi.advanceTimersByTimeAsync(1000);
+    // The first still has one create under way.
+    expect(asked('stop-shim')).toBe(1);
+  });
+
+  it('are started ahead where hardly any room is left', async () => {
+    const shims = open({ tasksPerShim: 20 }, 1);
+    for (let taken = 0; taken < 18; taken += 1) await shims.acquire(key, limit());
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked('start-shim')).toBe(1);
+    await shims.acquire(key, limit());
+    await vi.advanceTimersByTimeAsync(1);
+    expect(asked('start-shim')).toBe(2);
   });
 
   it('are not shared between namespaces, binaries or cgroups', async () => {
