@@ -13,6 +13,8 @@ export interface AdminServiceOptions {
   readonly tasks: TaskManager;
   readonly services: ServiceKeeper;
   readonly tail: EventTail;
+  /** Of this installation, and its version. */
+  readonly about: { readonly uuid: string; readonly version: string };
 }
 
 const sigterm = 15;
@@ -20,8 +22,26 @@ const sigterm = 15;
 const stopGrace = 60_000;
 
 /** `shimd.v1.Admin`: what containerd's API cannot say. */
-export function adminService({ tasks, services, tail }: AdminServiceOptions): Service<typeof adminDefinition> {
+export function adminService({ tasks, services, tail, about }: AdminServiceOptions): Service<typeof adminDefinition> {
   return {
+    info: unary(adminDefinition.info, async (_, context) => {
+      const slots = tasks.slots();
+      return {
+        ...about,
+        pid: process.pid,
+        startedAt: timestampOf(performance.timeOrigin),
+        tasks: (await tasks.list(undefined, context.limits)).length,
+        shims: tasks.shims().length,
+        slots: slots.length,
+        memory: tasks.vitals().memory,
+        cursor: tail.cursor,
+        oldestCursor: tail.before,
+        problems: slots
+          .filter(({ state }) => state !== 'ready')
+          .map(({ id, state }) => `slot ${id} is ${state}: its tasks cannot be worked on until its thread is back`),
+      };
+    }),
+
     deleteTask: unary(adminDefinition.deleteTask, async (request, context) => {
       const task = parseTask(context.namespace(), request.containerId);
       services.hold(task);

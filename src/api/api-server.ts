@@ -173,7 +173,12 @@ function bindings(options: ApiServerOptions): Binding[] {
       logger,
     }),
     'containerd.services.version.v1.Version': versionService(version),
-    'shimd.v1.Admin': adminService({ tasks, services: keeper, tail }),
+    'shimd.v1.Admin': adminService({
+      about: { uuid: store.instance.uuid, version: version.version },
+      tasks,
+      services: keeper,
+      tail,
+    }),
   };
   const served = Object.keys(services);
   const health = healthService(new Set(served));

@@ -99,6 +99,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./load.ts')).load,
   },
   {
+    name: 'info',
+    summary: 'show how the daemon is',
+    load: async () => (await import('./info.ts')).info,
+  },
+  {
     name: 'version',
     summary: 'show the versions of client and daemon',
     load: async () => (await import('./version.ts')).version,

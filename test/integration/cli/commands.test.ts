@@ -135,6 +135,15 @@ describe.skipIf(newest === undefined)('the commands of the client', () => {
     const [shim] = (await data('shims')) as [{ slot: number; tasks: number; namespace: string }];
     expect(shim).toMatchObject({ tasks: 1, namespace: daemon.namespace });
     expect(await data('slots')).toHaveLength(2);
+    const known = { pid: daemon.pid, slots: 2, uuid: expect.stringMatching(/^[0-9a-f-]{36}$/), problems: [] };
+    const found = (await data('info')) as { cursor: number; oldestCursor: number; memory: number };
+    expect(found).toMatchObject(known);
+    expect(found.cursor).toBeGreaterThan(found.oldestCursor);
+    expect(found.memory).toBeGreaterThan(10 << 20);
+    expect(await daemon.shimd(['info'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^problems {2}none$/m),
+    });
     expect((await daemon.shimd(['slots', 'restart', String(shim.slot)])).code).toBe(0);
     await waitFor(async () => {
       const slots = (await data('slots')) as { slot: number; restarts: number }[];
