@@ -1,3 +1,4 @@
+import { cpSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -9,7 +10,17 @@ import { counter, numbersIn, untilCounted } from '../helpers/counter.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { processesNaming } from '../helpers/leftovers.ts';
 import { combinations, criuDirectory, haveRuntimes } from '../helpers/runtimes.ts';
-import { createTask, deleteTask, getTask, killTask, launch, Status, startTask, waitTask } from '../helpers/tasks.ts';
+import {
+  createTask,
+  deleteTask,
+  getTask,
+  killTask,
+  launch,
+  rootfs,
+  Status,
+  startTask,
+  waitTask,
+} from '../helpers/tasks.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { StallingRunc } from './lib/stalling-runc.ts';
@@ -78,9 +89,12 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(combinations)
       const [log, image] = [path.join(makeDirectory(), 'log'), path.join(makeDirectory(), 'image')];
       const uri = pathToFileURL(log).href;
       const stdio = { stdout: uri, stderr: uri };
-      await launch(daemon, 'counter', { args: counter, task: stdio });
+      // Of its own: what goes wrong must not go through the root file system of all tests.
+      const own = path.join(makeDirectory(), 'rootfs');
+      cpSync(rootfs, own, { recursive: true, verbatimSymlinks: true });
+      await launch(daemon, 'counter', { args: counter, rootfs: own, task: stdio });
       await untilCounted(log, 3);
-      return { stalling, daemon, log, image, stdio };
+      return { stalling, daemon, log, image, stdio, own };
     }
 
     test.each(moments.flatMap((moment) => [false, true].map((exit) => [moment, exit] as const)))(
@@ -96,7 +110,7 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(combinations)
     test.each(moments)(
       'a restore that is cut off by kill -9 %s it runs leaves a task that can be used, or none, and can be repeated',
       async (moment) => {
-        const { stalling, daemon: started, log, image, stdio } = await setUp();
+        const { stalling, daemon: started, log, image, stdio, own } = await setUp();
         await using daemon = started;
         await checkpoint(daemon, image, true);
         await waitTask(daemon, 'counter');
@@ -110,6 +124,8 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(combinations)
         }
         expect(await getTask(daemon, 'counter')).toMatchObject({ status: Status.RUNNING });
         await expectUsable(daemon, log);
+        // A restore that is killed leaves its root file system mounted where runc removes everything.
+        expect(readdirSync(own).toSorted()).toEqual(readdirSync(rootfs).toSorted());
       },
     );
   },

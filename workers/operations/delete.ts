@@ -6,6 +6,7 @@ import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts
 import { appendProcess, removeBundle } from '../shim/bundle.ts';
 import { endRemains } from '../shim/dead-task.ts';
 import { endShim } from '../shim/end-shim.ts';
+import { unmountCriuRoot } from '../shim/mounts.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 import type { Task, TaskProcess } from '../task.ts';
@@ -17,6 +18,10 @@ async function deleteInShim(slot: WorkerSlot, task: Task, process: TaskProcess):
   try {
     const request = { id: task.ref.task, execId: process.exec ?? '' };
     const { shim } = task;
+    if (process.restores) {
+      const { namespace, task: id } = task.ref;
+      await unmountCriuRoot(namespace, id, deadlineIn(slot.settings.deadlines.cleanup));
+    }
     const call = () => shim.client.call((api) => api.delete, request);
     const { pid, exitStatus, exitedAt } = await underWatch(slot, shim, task.ref.task, call);
     const time = plainTimestamp(exitedAt);

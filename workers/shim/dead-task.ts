@@ -7,6 +7,7 @@ import type { WorkerSlot } from '../slot.ts';
 import { runDelete } from './binary.ts';
 import { readBundleSpec, removeBundle } from './bundle.ts';
 import { removeEmptyCgroup } from './cgroups.ts';
+import { unmountCriuRoot } from './mounts.ts';
 import { readSpecFacts } from './spec-facts.ts';
 
 /** Tasks of one dead shim that are cleaned up at the same time; each runs a process or two. */
@@ -48,6 +49,8 @@ export async function endRemains(slot: WorkerSlot, remains: Remains): Promise<Ti
     // Once more where it fails: a runc that is just being killed still holds its lock.
     const run = () => runDelete(slot.settings, target, deadlineIn(cleanup));
     try {
+      // Where this fails the delete action must not be run: it would go through the mount.
+      await unmountCriuRoot(ref.namespace, ref.task, deadlineIn(cleanup));
       ({ exitedAt } = await run().catch(run));
     } catch (error) {
       slot.logger.error('delete action failed', { ...ref, reason: TaskError.from(error).message });

@@ -2,6 +2,7 @@ import { hasCode } from '../../src/shared/errors/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { plainTimestamp, type Timestamp } from '../../src/shared/wire/timestamp.ts';
 import type { WorkerSlot } from '../slot.ts';
+import { unmountCriuRoot } from './mounts.ts';
 import type { Shim } from './shim.ts';
 
 export interface ForcedExit {
@@ -25,6 +26,7 @@ export async function forceDelete(slot: WorkerSlot, shim: Shim, id: string): Pro
     // It has ended already, or the runtime refuses for the state that it is in; Delete tells.
     if (hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) throw error;
   }
+  await unmountCriuRoot(shim.ref.namespace, id, deadline);
   try {
     await client.call((api) => api.wait, { id }, { deadline });
     const { pid, exitStatus, exitedAt } = await client.call((api) => api.delete, { id }, { deadline });

@@ -45,6 +45,17 @@ export async function mountsBelow(name: string): Promise<string[]> {
 }
 
 /**
+ * Unmounts what a restore that was killed has left: runc has the root file system of the task mounted a second time then, in
+ * its own directory of the task, and would remove everything in it with that directory.
+ */
+export async function unmountCriuRoot(namespace: string, task: string, deadline: number): Promise<void> {
+  const left = `${path.sep}${path.join(namespace, task, 'criu-root')}`;
+  for (const { mountPoint } of await readMounts()) {
+    if (mountPoint.endsWith(left)) await unmountBelow(mountPoint, deadline);
+  }
+}
+
+/**
  * Unmounts everything at and below a directory. One that is busy is detached, so that it goes with its last user.
  * Throws FAILED_PRECONDITION while something stays mounted: nothing below may be removed then.
  */
