@@ -81,6 +81,8 @@ export class IdleCollector implements Disposable {
       this.#echoes = echoes;
     } else if (this.#echoes > 0) {
       this.#echoes -= 1;
+      // V8 gives back a young generation that has grown, some 20 MB, only once little was allocated for seconds.
+      this.#collect();
     } else {
       return;
     }
