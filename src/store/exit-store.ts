@@ -1,11 +1,16 @@
 import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit, ExitSource } from '../shared/messages/process.ts';
 
+/**
+ * Whom an exit has not been told to yet: `anybody`, or the `client` that it matters to, where others have had it. Absent
+ * where all is told.
+ */
+export type Owed = 'anybody' | 'client';
+
 /** How a process ended, and who said so. */
 export interface StoredExit extends Exit {
   readonly source: ExitSource;
-  /** The client that it matters to was away, and has not been told yet: see `settle`. */
-  readonly owed?: boolean;
+  readonly owed?: Owed | undefined;
 }
 
 /**
@@ -19,8 +24,8 @@ export interface ExitStore {
    */
   put(process: ProcessRef, exit: StoredExit): 'stored' | 'kept';
   get(process: ProcessRef): StoredExit | undefined;
-  /** It was told: the exit is not owed any more. Does nothing where there is none. Throws as `put` does. */
-  settle(process: ProcessRef): void;
+  /** Notes whom it is still owed to, undefined for nobody. Does nothing where there is no exit. Throws as `put` does. */
+  setOwed(process: ProcessRef, owed: Owed | undefined): void;
   /** Forgets the exits of a task's init and of all its execs. */
   removeTask(task: TaskRef): void;
   removeExec(process: ProcessRef): void;

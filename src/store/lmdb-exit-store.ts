@@ -1,7 +1,7 @@
 import { type ProcessRef, parseExecId, parseNamespace, parseTaskId, type TaskRef } from '../shared/identifiers.ts';
 import type { ExitSource } from '../shared/messages/process.ts';
 import type { Environment, Table } from './environment.ts';
-import type { ExitStore, StoredExit } from './exit-store.ts';
+import type { ExitStore, Owed, StoredExit } from './exit-store.ts';
 import { decodeJson, encodeJson, isRecord, parseNumber, parseTimestamp } from './json-value.ts';
 import { keyOf, partsOf, rangeOf } from './keys.ts';
 
@@ -24,18 +24,18 @@ export class LmdbExitStore implements ExitStore {
     return 'stored';
   }
 
-  settle(process: ProcessRef): void {
+  setOwed(process: ProcessRef, owed: Owed | undefined): void {
     const known = this.get(process);
-    if (known?.owed) this.#write(process, { ...known, owed: false });
+    if (known !== undefined && known.owed !== owed) this.#write(process, { ...known, owed });
   }
 
-  #write(process: ProcessRef, { pid, status, exitedAt, source, owed = false }: StoredExit): void {
+  #write(process: ProcessRef, { pid, status, exitedAt, source, owed }: StoredExit): void {
     const value = encodeJson({
       pid,
       status,
       exitedAt: { seconds: exitedAt.seconds, nanos: exitedAt.nanos },
       source,
-      ...(owed ? { owed } : {}),
+      ...(owed === undefined ? {} : { owed }),
     });
     this.#environment.write(value.length, () => {
       this.#table.putSync(keyOfProcess(process), value);
@@ -95,7 +95,7 @@ function parseExit(json: unknown): StoredExit {
     status: parseNumber(json.status),
     exitedAt: parseTimestamp(json.exitedAt),
     source: parseSource(json.source),
-    ...(json.owed === true ? { owed: true } : {}),
+    ...(json.owed === 'anybody' || json.owed === 'client' ? { owed: json.owed } : {}),
   };
 }
 

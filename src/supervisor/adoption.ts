@@ -138,7 +138,7 @@ function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): Tas
   const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
   const process = new TaskProcess(ref, stdio, state, context.logger);
   task.execs.set(exec, process);
-  if (exit?.owed && context.events.recovering) context.events.owed(process, exit);
+  if (exit?.owed && context.events.recovering) context.events.owed(process, exit, exit.owed);
   return process;
 }
 

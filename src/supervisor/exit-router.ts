@@ -185,7 +185,7 @@ export class ExitRouter {
     const owed = ran && this.#options.events.owes(process.ref);
     // The end of a restored process can be known before its pid is.
     const known = exit.pid > 0 ? exit : { ...exit, pid: process.pid };
-    const stored = this.#store(process.ref, owed ? { ...known, owed } : known);
+    const stored = this.#store(process.ref, owed ? { ...known, owed: 'anybody' } : known);
     process.set({ kind: 'stopped', exit: stored });
     if (ran) this.#options.events.exited(process, stored);
     process.waiters.resolve(stored);
@@ -197,7 +197,7 @@ export class ExitRouter {
       this.#drop(process.ref, exit, 'told before');
       return;
     }
-    const { owed = false } = known;
+    const owed = this.#options.exits.get(process.ref)?.owed;
     process.set({ kind: 'stopped', exit: this.#store(process.ref, { ...exit, owed }) });
   }
 

@@ -1,4 +1,4 @@
-import type { Envelope, Exchange, Subscription } from '../events/index.ts';
+import type { Envelope, Exchange, Interest, Subscription } from '../events/index.ts';
 
 /** The part of the exchange that the supervisor uses. */
 export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'subscriptions' | 'onSubscribe'>;
@@ -8,6 +8,8 @@ export interface OwedEvent {
   /** What it is about. */
   readonly owner: string;
   readonly envelope: Envelope;
+  /** Called once, when somebody who asks for any namespace has had it. */
+  readonly onHeard?: () => void;
   /** Called once, when it need not be kept for anybody any more. */
   readonly onTold?: () => void;
 }
@@ -15,6 +17,11 @@ export interface OwedEvent {
 interface Held extends OwedEvent {
   /** When somebody who asks for any namespace had it first, in milliseconds. */
   seen: number | undefined;
+}
+
+interface Wanting {
+  readonly subscription: Subscription;
+  readonly interest: Interest;
 }
 
 export interface RecoveredEventsOptions {
@@ -27,8 +34,7 @@ export interface RecoveredEventsOptions {
 /**
  * Exits that happened while the daemon was down, or soon after its start, kept until the client is back that they matter
  * to: Docker may take a minute, and takes a container for running until it has had its exit. That client is one that asks
- * for this namespace alone. Who watches everything has them too, each subscription once, but does not take them away from
- * it. An event is dropped with its task or sandbox, so there are never more than those. Who reads from a cursor has them
+ * for this namespace alone. Of those who watch everything the first has them too, but does not take them away from it. An event is dropped with its task or sandbox, so there are never more than those. Who reads from a cursor has them
  * from the start: they are recorded at once.
  */
 export class RecoveredEvents {
@@ -54,25 +60,43 @@ export class RecoveredEvents {
     this.again(event);
   }
 
-  /** One that an earlier daemon recorded, and that its client has not been told of. */
-  again(event: OwedEvent): void {
-    const held: Held = { ...event, seen: undefined };
-    let taken = false;
-    for (const subscription of this.#sink.subscriptions()) taken = this.#offer(held, subscription) || taken;
-    this.#hold(held, taken);
+  /** One that an earlier daemon recorded, and that its client has not been told of; `heard` by somebody else, or not. */
+  again(event: OwedEvent, heard = false): void {
+    const held: Held = { ...event, seen: heard ? this.#now() : undefined };
+    // All who are there now are the first.
+    const wanting = this.#wanting(held);
+    for (const { subscription } of wanting) subscription.deliver(held.envelope);
+    this.#settle(held, wanting);
   }
 
   /** One that was published to the subscribers of now. */
   published(event: OwedEvent): void {
-    const interests = Array.from(this.#sink.subscriptions(), (subscription) => subscription.interest(event.envelope));
-    this.#hold({ ...event, seen: interests.includes('any') ? this.#now() : undefined }, interests.includes('own'));
+    const held: Held = { ...event, seen: undefined };
+    this.#settle(held, this.#wanting(held));
   }
 
-  #hold(held: Held, taken: boolean): void {
-    if (taken) {
+  #wanting({ envelope, seen }: Held): Wanting[] {
+    return Array.from(this.#sink.subscriptions(), (subscription) => ({
+      subscription,
+      interest: subscription.interest(envelope),
+    })).filter(({ interest }) => interest === 'own' || (interest === 'any' && seen === undefined));
+  }
+
+  #settle(held: Held, had: readonly Wanting[]): void {
+    if (had.some(({ interest }) => interest === 'own')) {
       held.onTold?.();
       return;
     }
+    if (had.length > 0) this.#heard(held);
+    this.#hold(held);
+  }
+
+  #heard(held: Held): void {
+    held.seen = this.#now();
+    held.onHeard?.();
+  }
+
+  #hold(held: Held): void {
     this.#held.push(held);
     this.#stopListening ??= this.#sink.onSubscribe((subscription) =>
       this.#keep((one) => {
@@ -107,9 +131,9 @@ export class RecoveredEvents {
   /** True where it need not be kept for anybody else. */
   #offer(held: Held, subscription: Subscription): boolean {
     const interest = subscription.interest(held.envelope);
-    if (interest === 'none') return false;
+    if (interest === 'none' || (interest === 'any' && held.seen !== undefined)) return false;
     subscription.deliver(held.envelope);
-    held.seen ??= this.#now();
+    if (interest === 'any') this.#heard(held);
     return interest === 'own';
   }
 

@@ -122,7 +122,7 @@ class Recovery {
     );
     const reservation = registry.reserve(ref);
     reservation.commit(new Task({ ref, runtime: record.runtime, bundle, facts, init, shim }));
-    if (exit?.owed) events.owed(init, exit);
+    if (exit?.owed) events.owed(init, exit, exit.owed);
   }
 
   #ownShim(ref: TaskRef, bundle: string, record: TaskRecord, facts: SpecFacts): Shim {
@@ -218,7 +218,7 @@ class Recovery {
       registry
         .reserve(task)
         .commit(new Task({ ref: task, runtime: '', bundle, facts: unknownSpec, init, shim: undefined }));
-      if (exit.owed) events.owed(init, exit);
+      if (exit.owed) events.owed(init, exit, exit.owed);
     }
   }
 

@@ -5,7 +5,7 @@ import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifie
 import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
-import type { ExitStore } from '../store/exit-store.ts';
+import type { ExitStore, Owed } from '../store/exit-store.ts';
 import { Background } from './background.ts';
 import type { Context } from './context.ts';
 import { createTask } from './create.ts';
@@ -67,7 +67,9 @@ export class Supervisor {
     const { directories, deadlines, logger, exits } = options;
     const registry = new Registry();
     const sandboxes = new Sandboxes();
-    const events = new TaskEvents(options.exchange, logger, (process) => settle(exits, process, logger));
+    const events = new TaskEvents(options.exchange, logger, (process, owed) =>
+      noteOwed({ exits, logger }, process, owed),
+    );
     const background = new Background(logger);
     const watchdog = new Watchdog(logger);
     const router = new ExitRouter({ registry, exits, events, logger });
@@ -311,9 +313,13 @@ function stopping() {
 }
 
 /** Where it fails, the exit is told once more after the next restart. */
-function settle(exits: ExitStore, process: ProcessRef, logger: Logger): void {
+function noteOwed(
+  { exits, logger }: { readonly exits: ExitStore; readonly logger: Logger },
+  process: ProcessRef,
+  owed: Owed | undefined,
+): void {
   try {
-    exits.settle(process);
+    exits.setOwed(process, owed);
   } catch (error) {
     logger.warn('exit not noted as told', { ...process, error: TaskError.from(error).message });
   }

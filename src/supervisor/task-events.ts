@@ -17,9 +17,12 @@ import type { Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, Mount } from '../shared/messages/index.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
-import { type EventSink, RecoveredEvents } from './recovered-events.ts';
+import type { Owed } from '../store/exit-store.ts';
+import { type EventSink, type OwedEvent, RecoveredEvents } from './recovered-events.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
+
+type NoteOwed = (process: ProcessRef, owed: Owed | undefined) => void;
 
 /** Namespaces whose clients may be on their way back to a daemon that was restarted. */
 interface Returning {
@@ -36,17 +39,17 @@ export class TaskEvents {
   readonly #sink: EventSink;
   readonly #logger: Logger;
   readonly #recovered: RecoveredEvents;
-  readonly #settle: (process: ProcessRef) => void;
+  readonly #noteOwed: NoteOwed;
   /** True while the daemon starts: what is found then happened before anybody could listen. */
   recovering = false;
   #returning: Returning | undefined;
 
-  /** `settle` is called when the client of a process has been told of an exit that `owes` was said of. */
-  constructor(sink: EventSink, logger: Logger, settle: (process: ProcessRef) => void = () => undefined) {
+  /** `noteOwed` is called with whom an exit that `owes` was said of is still owed to, when that changes. */
+  constructor(sink: EventSink, logger: Logger, noteOwed: NoteOwed = () => undefined) {
     this.#sink = sink;
     this.#logger = logger;
     this.#recovered = new RecoveredEvents(sink);
-    this.#settle = settle;
+    this.#noteOwed = noteOwed;
   }
 
   /** The daemon has started, with tasks in these namespaces: their clients may need `patience` milliseconds to come back. */
@@ -86,7 +89,7 @@ export class TaskEvents {
       this.pass(envelope);
       return;
     }
-    const event = { owner: ownerOf(ref), envelope, onTold: () => this.#settle(ref) };
+    const event = this.#owedEvent(ref, envelope);
     if (this.recovering) {
       this.#recovered.add(event);
       return;
@@ -96,10 +99,17 @@ export class TaskEvents {
   }
 
   /** An exit that an earlier daemon stored, and whose client it has not told. */
-  owed(process: TaskProcess, exit: Exit): void {
-    const { ref } = process;
-    const envelope = this.#exitEnvelope(process, exit);
-    this.#recovered.again({ owner: ownerOf(ref), envelope, onTold: () => this.#settle(ref) });
+  owed(process: TaskProcess, exit: Exit, to: Owed): void {
+    this.#recovered.again(this.#owedEvent(process.ref, this.#exitEnvelope(process, exit)), to === 'client');
+  }
+
+  #owedEvent(ref: ProcessRef, envelope: Envelope): OwedEvent {
+    return {
+      owner: ownerOf(ref),
+      envelope,
+      onHeard: () => this.#noteOwed(ref, 'client'),
+      onTold: () => this.#noteOwed(ref, undefined),
+    };
   }
 
   /** Of an init; the delete of an exec has no event. */

@@ -21,16 +21,18 @@ describe('ExitStore', () => {
     expect(exits.get(init)).toEqual(seen);
   });
 
-  test('knows which exits are owed to a client, until they are settled', async () => {
+  test('knows which exits are owed to a client, and to whom', async () => {
     const exits = await open();
-    exits.put(init, { ...seen, owed: true });
+    exits.put(init, { ...seen, owed: 'anybody' });
     exits.put(exec, seen);
-    expect(exits.get(init)).toEqual({ ...seen, owed: true });
-    exits.settle(init);
-    exits.settle(exec);
+    expect(exits.get(init)).toEqual({ ...seen, owed: 'anybody' });
+    exits.setOwed(init, 'client');
+    expect(exits.get(init)).toEqual({ ...seen, owed: 'client' });
+    exits.setOwed(init, undefined);
+    exits.setOwed(exec, undefined);
     expect([...exits.list()].map(({ exit }) => exit)).toEqual([seen, seen]);
     exits.removeTask(init);
-    exits.settle(init);
+    exits.setOwed(init, 'client');
     expect(exits.get(init)).toBeUndefined();
   });
 

@@ -161,7 +161,7 @@ describe('the exit router', () => {
   });
 
   it('stores what the client of a namespace may have been away for as owed, until it was told', () => {
-    events = new TaskEvents(sink, silentLogger, (process) => exits.settle(process));
+    events = new TaskEvents(sink, silentLogger, (process, owed) => exits.setOwed(process, owed));
     router = new ExitRouter({ registry, exits, events, logger: silentLogger });
     sink.listening = false;
     events.recovering = true;
@@ -170,9 +170,9 @@ describe('the exit router', () => {
     events.recovered([refOf('a').namespace], 60_000);
     addTask(registry, 'b', { running: true });
     router.exit(refOf('b'), exit(10, 6), 'wait');
-    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual([true, true]);
+    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual(['anybody', 'anybody']);
     sink.subscribe();
-    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual([false, false]);
+    expect(['a', 'b'].map((id) => exits.get(refOf(id))?.owed)).toEqual([undefined, undefined]);
     vi.advanceTimersByTime(60_001);
     addTask(registry, 'c', { running: true });
     router.exit(refOf('c'), exit(10, 7), 'wait');

@@ -11,7 +11,7 @@ import {
 } from '../../../src/shared/identifiers.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import type { Operation, ShimInfo } from '../../../src/shared/messages/index.ts';
-import type { ExitStore, StoredExit } from '../../../src/store/exit-store.ts';
+import type { ExitStore, Owed, StoredExit } from '../../../src/store/exit-store.ts';
 import type { EventSink } from '../../../src/supervisor/recovered-events.ts';
 import type { Registry } from '../../../src/supervisor/registry.ts';
 import { Shim } from '../../../src/supervisor/shim.ts';
@@ -42,9 +42,9 @@ export class MemoryExits implements ExitStore {
   get(process: ProcessRef): StoredExit | undefined {
     return this.kept.get(this.#key(process))?.exit;
   }
-  settle(process: ProcessRef): void {
+  setOwed(process: ProcessRef, owed: Owed | undefined): void {
     const known = this.get(process);
-    if (known !== undefined) this.kept.set(this.#key(process), { process, exit: { ...known, owed: false } });
+    if (known !== undefined) this.kept.set(this.#key(process), { process, exit: { ...known, owed } });
   }
   removeTask(task: TaskRef): void {
     for (const key of this.kept.keys()) if (key.startsWith(`${task.namespace}/${task.task}/`)) this.kept.delete(key);

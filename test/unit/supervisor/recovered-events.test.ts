@@ -61,12 +61,14 @@ describe('an exit that happened while the daemon was down', () => {
     expect(await client()).toEqual([first, second, third]);
   });
 
-  it('is told to who watches every namespace as well, and kept for its client', async () => {
+  it('is told to the first who watches every namespace as well, and kept for its client', async () => {
     const watcher = subscribe([]);
+    const other = subscribe([]);
     const plugins = subscribe(['namespace==plugins']);
     expect(told).toEqual([]);
     const client = subscribe(docker);
     expect(await watcher()).toEqual([first, second]);
+    expect(await other()).toEqual([]);
     expect(await plugins()).toEqual([]);
     expect(await client()).toEqual([first, second]);
   });
@@ -89,6 +91,15 @@ describe('an exit that happened while the daemon was down', () => {
     const client = subscribe(docker);
     expect(told).toEqual(['a', 'b', 'c']);
     expect(await watcher()).toEqual([first, second, third]);
+    expect(await client()).toEqual([first, second, third]);
+  });
+
+  it('that somebody else had from an earlier daemon is told to its client alone', async () => {
+    const third = exitOf('c', 7);
+    recovered.again({ owner: 'c', envelope: third }, true);
+    const watcher = subscribe([]);
+    const client = subscribe(docker);
+    expect(await watcher()).toEqual([first, second]);
     expect(await client()).toEqual([first, second, third]);
   });
 
