@@ -38,8 +38,8 @@ describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) =
     return stdout;
   };
 
-  /** Since 1.7. */
-  const hasUserOption = !generation.version.startsWith('1.6.');
+  /** Without `info` and `run --user`. */
+  const isOldest = generation.version.startsWith('1.6.');
 
   const name = (): string => {
     const id = uniqueName('c');
@@ -78,8 +78,8 @@ describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) =
     expect(said).toMatch(/UUID: [0-9a-f-]{36}/);
   });
 
-  test('info, plugins ls and deprecations tell what the server is', async () => {
-    expect(JSON.parse(await succeed('info'))).toMatchObject({ server: { uuid: expect.any(String) } });
+  test('info, where ctr has it, and plugins ls tell what the server is', async () => {
+    if (!isOldest) expect(JSON.parse(await succeed('info'))).toMatchObject({ server: { uuid: expect.any(String) } });
     const plugins = await succeed('plugins', 'ls');
     expect(plugins).toMatch(/io\.containerd\.runtime\.v2\s+task\s+linux\/\S+\s+ok/);
     expect(await succeed('plugins', 'ls', 'id==tasks')).toMatch(/grpc\.v1\s+tasks\s/);
@@ -138,10 +138,10 @@ describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) =
   });
 
   test('run takes --cwd, --env, and --user where ctr has it', async () => {
-    const asUser = hasUserOption ? ['--user', '1000:1000'] : [];
+    const asUser = isOldest ? [] : ['--user', '1000:1000'];
     const options = ['--cwd', '/tmp', '--env', 'WORD=hello world', ...asUser];
     const args = [...options, '--rootfs', ...shell('echo "$PWD|$WORD|$(id -u):$(id -g)"')];
-    const ids = hasUserOption ? '1000:1000' : '0:0';
+    const ids = isOldest ? '0:0' : '1000:1000';
     expect(await ctr('run', '--rm', ...args)).toMatchObject({ code: 0, stdout: `/tmp|hello world|${ids}\n` });
   });
 
@@ -172,7 +172,8 @@ describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) =
   });
 
   test('run -t is a terminal that gets our size and takes input', async () => {
-    const untilSized = 'until stty size 2>/dev/null; do sleep 0.05; done';
+    // ctr sets the size once the task runs; before that stty prints nothing.
+    const untilSized = 'until stty size 2>/dev/null | grep .; do sleep 0.05; done';
     const args = ['--rootfs', ...shell(`${untilSized}; read -r x; echo "<$x>"; exit 6`)];
     const session = inTerminal('run', '--rm', '-t', ...args);
     await session.shows('30 100');
