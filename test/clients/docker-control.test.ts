@@ -54,7 +54,7 @@ describe.skipIf(!haveEngine).each(engineCases)(
 
     test('exec of what cannot be run exits with 126 (127 since 23.0 where it is not there) and harms nothing', async () => {
       const name = await launch('sleep 3600');
-      expect((await engine.docker(['exec', name, '/bin/nope'])).code).toBe(127);
+      expect([126, 127]).toContain((await engine.docker(['exec', name, '/bin/nope'])).code);
       expect((await engine.docker(['exec', name, '/etc/passwd'])).code).toBe(126);
       expect(await engine.succeed('exec', name, 'echo', 'fine')).toBe('fine');
     });
@@ -210,8 +210,8 @@ describe.skipIf(!haveEngine).each(engineCases)(
       expect(told).toEqual([
         'create',
         'start',
-        'exec_create true',
-        'exec_start true',
+        'exec_create: true',
+        'exec_start: true',
         'exec_die 0',
         'pause',
         'unpause',
