@@ -29,22 +29,23 @@ export class VitalsMonitor implements Disposable {
   readonly #window: IntervalHistogram = monitorEventLoopDelay({ resolution });
   readonly #ever: IntervalHistogram = monitorEventLoopDelay({ resolution });
   readonly #timer: NodeJS.Timeout;
-  #last: Vitals;
+  #last: Vitals | undefined;
 
   constructor({ window = 5000, onWindow }: VitalsMonitorOptions) {
     this.#window.enable();
     this.#ever.enable();
     this.#last = this.#read();
     this.#timer = setInterval(() => {
-      this.#last = this.#read();
-      onWindow(this.#last);
+      const vitals = this.#read();
+      this.#last = vitals;
+      onWindow(vitals);
     }, window);
     this.#timer.unref();
   }
 
   /** Those of the last whole window, with the memory of then. */
   get last(): Vitals {
-    return this.#last;
+    return (this.#last ??= this.#read());
   }
 
   close(): void {
@@ -59,11 +60,14 @@ export class VitalsMonitor implements Disposable {
 
   #read(): Vitals {
     const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+    const delayMaxEver = late(this.#ever.max, this.#ever.count);
+    // A histogram does not count the first look after its reset: the longest delay ever, if that is new, is this window's all the same.
+    const record = delayMaxEver > (this.#last?.delayMaxEver ?? 0) ? delayMaxEver : 0;
     const vitals = {
       delayP99: late(this.#window.percentile(99), this.#window.count),
-      delayMax: late(this.#window.max, this.#window.count),
+      delayMax: Math.max(late(this.#window.max, this.#window.count), record),
       delayP99Ever: late(this.#ever.percentile(99), this.#ever.count),
-      delayMaxEver: late(this.#ever.max, this.#ever.count),
+      delayMaxEver,
       heap: heap + external,
     };
     this.#window.reset();
