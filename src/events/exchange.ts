@@ -38,7 +38,7 @@ const bytesPerUnit = 4096;
 
 export interface ExchangeOptions {
   /** Where every envelope is kept, before anybody is handed it. */
-  readonly tail?: Pick<EventTail, 'append'> | undefined;
+  readonly tail?: Pick<EventTail, 'append' | 'cursor'> | undefined;
 }
 
 /**
@@ -58,6 +58,11 @@ export class Exchange {
 
   get subscriberCount(): number {
     return this.#subscribers.size;
+  }
+
+  /** Of the latest envelope that is kept; undefined where none is. */
+  get cursor(): number | undefined {
+    return this.#tail?.cursor;
   }
 
   /** Throws INVALID_ARGUMENT for a namespace or topic that is none. After `close` it is kept, and nobody is handed it. */

@@ -11,6 +11,8 @@ export type Owed = 'anybody' | 'client';
 export interface StoredExit extends Exit {
   readonly source: ExitSource;
   readonly owed?: Owed | undefined;
+  /** Cursor of the latest event when it was stored: its own event comes next. Absent where it has none. */
+  readonly after?: number | undefined;
 }
 
 /**

@@ -29,13 +29,14 @@ export class LmdbExitStore implements ExitStore {
     if (known !== undefined && known.owed !== owed) this.#write(process, { ...known, owed });
   }
 
-  #write(process: ProcessRef, { pid, status, exitedAt, source, owed }: StoredExit): void {
+  #write(process: ProcessRef, { pid, status, exitedAt, source, owed, after }: StoredExit): void {
     const value = encodeJson({
       pid,
       status,
       exitedAt: { seconds: exitedAt.seconds, nanos: exitedAt.nanos },
       source,
       ...(owed === undefined ? {} : { owed }),
+      ...(after === undefined ? {} : { after }),
     });
     this.#environment.write(value.length, () => {
       this.#table.putSync(keyOfProcess(process), value);
@@ -96,6 +97,7 @@ function parseExit(json: unknown): StoredExit {
     exitedAt: parseTimestamp(json.exitedAt),
     source: parseSource(json.source),
     ...(json.owed === 'anybody' || json.owed === 'client' ? { owed: json.owed } : {}),
+    ...(typeof json['after'] === 'number' ? { after: json['after'] } : {}),
   };
 }
 

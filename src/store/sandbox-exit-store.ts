@@ -10,6 +10,8 @@ export const sandboxExitTable = 'sandbox-exits';
 export interface StoredSandboxExit extends SandboxExit {
   /** Nobody saw the end: its shim is gone. */
   readonly madeUp: boolean;
+  /** Cursor of the latest event when it was stored: its own event comes next. Absent where it has none. */
+  readonly after?: number | undefined;
 }
 
 /** How sandboxes ended, by (namespace, sandbox). An exit outlives the daemon's process from the moment `put` returns. */
@@ -30,11 +32,16 @@ export class LmdbSandboxExitStore implements SandboxExitStore {
     this.#table = environment.table(sandboxExitTable);
   }
 
-  put(sandbox: SandboxRef, { status, exitedAt, madeUp }: StoredSandboxExit): void {
+  put(sandbox: SandboxRef, { status, exitedAt, madeUp, after }: StoredSandboxExit): void {
     const key = keyOf(sandbox.namespace, sandbox.sandbox);
     if (this.#table.doesExist(key)) return;
     const { seconds, nanos } = exitedAt;
-    const value = encodeJson({ status, exitedAt: { seconds, nanos }, madeUp });
+    const value = encodeJson({
+      status,
+      exitedAt: { seconds, nanos },
+      madeUp,
+      ...(after === undefined ? {} : { after }),
+    });
     this.#environment.write(value.length, () => {
       this.#table.putSync(key, value);
     });
@@ -71,6 +78,7 @@ function decodeExit(value: Uint8Array): StoredSandboxExit {
         status: parseNumber(json['status']),
         exitedAt: parseTimestamp(json['exitedAt']),
         madeUp: json['madeUp'] === true,
+        ...(typeof json['after'] === 'number' ? { after: json['after'] } : {}),
       };
     },
     "sandbox's exit",

@@ -130,7 +130,7 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
 }
 
 /** An exec of the task. One that the daemon has not heard of since its start is as the store knows it. */
-function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): TaskProcess {
+export function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): TaskProcess {
   const known = task.execs.get(exec);
   if (known !== undefined) return known;
   const ref = { ...task.ref, exec };
@@ -138,7 +138,7 @@ function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): Tas
   const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
   const process = new TaskProcess(ref, stdio, state, context.logger);
   task.execs.set(exec, process);
-  if (exit?.owed && context.events.recovering) context.events.owed(process, exit, exit.owed);
+  if (exit?.owed) context.events.owed(process, exit, exit.owed);
   return process;
 }
 

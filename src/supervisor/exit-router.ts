@@ -185,7 +185,9 @@ export class ExitRouter {
     const owed = ran && this.#options.events.owes(process.ref);
     // The end of a restored process can be known before its pid is.
     const known = exit.pid > 0 ? exit : { ...exit, pid: process.pid };
-    const stored = this.#store(process.ref, owed ? { ...known, owed: 'anybody' } : known);
+    // From here to its event nothing waits, and so no other event comes between them.
+    const after = ran ? this.#options.events.cursor : undefined;
+    const stored = this.#store(process.ref, { ...known, after, ...(owed ? { owed: 'anybody' } : {}) });
     process.set({ kind: 'stopped', exit: stored });
     if (ran) this.#options.events.exited(process, stored);
     process.waiters.resolve(stored);

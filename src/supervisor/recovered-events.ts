@@ -1,7 +1,7 @@
 import type { Envelope, Exchange, Interest, Subscription } from '../events/index.ts';
 
 /** The part of the exchange that the supervisor uses. */
-export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'subscriptions' | 'onSubscribe'>;
+export type EventSink = Pick<Exchange, 'publish' | 'record' | 'deliver' | 'subscriptions' | 'onSubscribe' | 'cursor'>;
 
 /** An event that somebody may be away for. */
 export interface OwedEvent {

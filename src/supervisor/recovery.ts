@@ -15,7 +15,7 @@ import { bundleFiles, sharedShimsDirectory, shimHome, taskBundle } from '../shar
 import { isForOneTask } from '../shared/placement-mode.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
-import { adoptAll } from './adoption.ts';
+import { adoptAll, findExec } from './adoption.ts';
 import type { Context } from './context.ts';
 import { directoriesIn } from './directories.ts';
 import { rememberLost } from './lost-to-reboot.ts';
@@ -26,6 +26,7 @@ import { type SpecFacts, specFacts, unknownSpec } from './spec-facts.ts';
 import { Task } from './task.ts';
 import { noStdio, TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
+import { recordUntold } from './untold-exits.ts';
 
 /**
  * Takes over what runs from what is on disk, then what the store knows of tasks that have no bundle any more. One bad
@@ -58,6 +59,7 @@ class Recovery {
     const { directories, registry, events, logger } = this.#context;
     events.recovering = true;
     try {
+      await this.#guard({}, async () => recordUntold(this.#context));
       const namespaces = await directoriesIn(directories.state);
       await Promise.all(
         namespaces
@@ -210,8 +212,14 @@ class Recovery {
   /** Ended tasks that nobody deleted and whose bundles are gone, with their shim or with a reboot. */
   #rememberEnded(): void {
     const { directories, events, exits, logger, registry } = this.#context;
+    // A task's own is before those of its execs.
     for (const { process: ref, exit } of exits.list()) {
-      if (ref.exec !== undefined || registry.findTask(ref) !== undefined || registry.isReserved(ref)) continue;
+      const known = registry.findTask(ref);
+      if (ref.exec !== undefined) {
+        if (known !== undefined && known.shim === undefined) findExec(this.#context, known, ref.exec, noStdio);
+        continue;
+      }
+      if (known !== undefined || registry.isReserved(ref)) continue;
       const task: TaskRef = { namespace: ref.namespace, task: ref.task };
       const init = new TaskProcess(task, noStdio, { kind: 'stopped', exit }, logger);
       const bundle = taskBundle(directories, ref.namespace, ref.task);

@@ -84,7 +84,7 @@ export class TaskEvents {
 
   exited(process: TaskProcess, exit: Exit): void {
     const { ref } = process;
-    const envelope = this.#exitEnvelope(process, exit);
+    const envelope = this.#exitEnvelope(ref, exit);
     if (!this.owes(ref)) {
       this.pass(envelope);
       return;
@@ -98,9 +98,19 @@ export class TaskEvents {
     this.#recovered.published(event);
   }
 
+  /** Cursor of the latest event; undefined where none is kept. */
+  get cursor(): number | undefined {
+    return this.#sink.cursor;
+  }
+
+  /** Records the event of an exit for whoever reads on from a cursor; nobody is handed it. */
+  record(ref: ProcessRef, exit: Exit): void {
+    this.#sink.record(this.#exitEnvelope(ref, exit));
+  }
+
   /** An exit that an earlier daemon stored, and whose client it has not told. */
   owed(process: TaskProcess, exit: Exit, to: Owed): void {
-    this.#recovered.again(this.#owedEvent(process.ref, this.#exitEnvelope(process, exit)), to === 'client');
+    this.#recovered.again(this.#owedEvent(process.ref, this.#exitEnvelope(process.ref, exit)), to === 'client');
   }
 
   #owedEvent(ref: ProcessRef, envelope: Envelope): OwedEvent {
@@ -114,7 +124,7 @@ export class TaskEvents {
 
   /** Of an init; the delete of an exec has no event. */
   deleted(task: Task, exit: Exit): void {
-    this.#publish(task.ref, taskDeleteEvent({ ...this.#exitFields(task.init, exit), id: '' }));
+    this.#publish(task.ref, taskDeleteEvent({ ...this.#exitFields(task.ref, exit), id: '' }));
   }
 
   execAdded(process: TaskProcess): void {
@@ -164,14 +174,13 @@ export class TaskEvents {
     this.#recovered.close();
   }
 
-  #exitEnvelope(process: TaskProcess, exit: Exit): Envelope {
-    const { ref } = process;
-    const event = taskExitEvent({ ...this.#exitFields(process, exit), id: ref.exec ?? ref.task });
+  #exitEnvelope(ref: ProcessRef, exit: Exit): Envelope {
+    const event = taskExitEvent({ ...this.#exitFields(ref, exit), id: ref.exec ?? ref.task });
     return { timestamp: timestampNow(), namespace: ref.namespace, ...event };
   }
 
-  #exitFields(process: TaskProcess, exit: Exit) {
-    return { containerId: process.ref.task, pid: exit.pid, exitStatus: exit.status, exitedAt: exit.exitedAt };
+  #exitFields(ref: TaskRef, exit: Exit) {
+    return { containerId: ref.task, pid: exit.pid, exitStatus: exit.status, exitedAt: exit.exitedAt };
   }
 
   #publish(ref: TaskRef, { topic, event }: TopicEvent): void {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runtimeName } from '../../src/process-shim/about.ts';
@@ -6,6 +6,7 @@ import { adminDefinition, eventsDefinition } from '../../src/shared/grpc/index.t
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
+import { exitsIn } from '../helpers/tasks.ts';
 import { uniqueName } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
@@ -107,6 +108,41 @@ describe('what happened can be read again', () => {
       '/tasks/delete',
       '/containers/delete',
     ]);
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('also an exit that the daemon had stored, and was killed before it recorded the event of', async () => {
+    const id = uniqueName('c');
+    const gate = path.join(daemon.directory, id);
+    await run(id, `while [ ! -e ${gate} ]; do sleep 0.05; done; exit 6`);
+    const before = await events('--since', 'oldest');
+    const directory = path.join(daemon.root, '.metadata', 'events');
+    const newest = path.join(directory, readdirSync(directory).toSorted().at(-1) ?? '');
+    const { size } = statSync(newest);
+    writeFileSync(gate, '');
+    expect(await daemon.shimd(['wait', id])).toMatchObject({ code: 6 });
+    await daemon.kill();
+    expect(statSync(newest).size).toBeGreaterThan(size);
+    truncateSync(newest, size);
+
+    await daemon.start();
+    const after = (await events('--since', 'oldest')).slice(before.length);
+    expect(after).toMatchObject([{ topic: '/tasks/exit', event: { containerId: id, exitStatus: 6 } }]);
+    // Nobody can have had it, so it is also held for the client of the namespace.
+    const filters = [`namespace==${daemon.namespace},topic=="/tasks/exit"`];
+    const stream = daemon.client.stream(eventsDefinition.subscribe, { filters });
+    await waitFor(() => stream.messages.length > 0, { doing: 'the held exit' });
+    stream.cancel();
+    expect(exitsIn(stream.messages)).toMatchObject([{ container: id, status: 6 }]);
+
+    await daemon.kill();
+    await daemon.start();
+    const later = daemon.client.stream(eventsDefinition.subscribe, { filters });
+    expect(await daemon.shimd(['wait', id])).toMatchObject({ code: 6 });
+    expect(await daemon.shimd(['rm', id])).toMatchObject({ code: 0 });
+    expect(await events('--since', String(after[0]?.cursor), '-f', 'topic=="/tasks/exit"')).toEqual([]);
+    expect(later.messages).toEqual([]);
+    later.cancel();
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { Daemon } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { embeddedRuntime } from '../helpers/task-runtimes.ts';
@@ -60,6 +61,32 @@ describe('an exit that the client of its namespace was away for', () => {
     const stream = client();
     await waitFor(() => stream.messages.length > 0, { doing: 'the exit to be told' });
     expect(exitsIn(stream.messages)).toEqual([{ container: id, process: id, pid, status: 137 }]);
+    stream.cancel();
+  });
+
+  test('is told to it after any number of restarts also of an exec that was lost with the shim', async () => {
+    const spec = embeddedRuntime.processOf(['sleep', '3600']);
+    await daemon.client.call(tasksDefinition.exec, { containerId: id, execId: 'x', spec });
+    const exec = await startTask(daemon, id, 'x');
+    const shims: unknown = JSON.parse((await daemon.shimd(['shims', '--json'])).stdout);
+    const [{ pid: shim }] = shims as [{ pid: number }];
+    await daemon.kill();
+    process.kill(shim, 'SIGKILL');
+    await waitFor(() => !isAlive(shim));
+    for (let restarts = 0; restarts < 2; restarts += 1) {
+      await daemon.start();
+      expect(await waitTask(daemon, id, 'x')).toEqual({ status: 137 });
+      await daemon.kill();
+    }
+    await daemon.start();
+    const stream = client();
+    await waitFor(() => stream.messages.length > 1, { doing: 'both exits to be told' });
+    expect(exitsIn(stream.messages)).toEqual(
+      expect.arrayContaining([
+        { container: id, process: 'x', pid: exec, status: 137 },
+        { container: id, process: id, pid, status: 137 },
+      ]),
+    );
     stream.cancel();
   });
 });

@@ -15,6 +15,8 @@ import type { Sandbox } from './sandbox.ts';
 
 const ownerOf = ({ namespace, sandbox }: SandboxRef): string => `${namespace}/${sandbox}`;
 
+type SandboxEnd = Pick<Sandbox, 'ref' | 'endedUnseen'>;
+
 /** The events of sandboxes, each published once. No call throws or waits. */
 export class SandboxEvents {
   readonly #sink: EventSink;
@@ -35,9 +37,9 @@ export class SandboxEvents {
     this.#publish(sandbox, sandboxStartEvent({ sandboxId: sandbox.ref.sandbox }));
   }
 
-  exited(sandbox: Sandbox, { status, exitedAt }: SandboxExit): void {
-    const fields = { sandboxId: sandbox.ref.sandbox, exitStatus: status, exitedAt };
-    this.#publish(sandbox, sandboxExitEvent(fields));
+  exited({ ref, endedUnseen }: SandboxEnd, { status, exitedAt }: SandboxExit): void {
+    const fields = { sandboxId: ref.sandbox, exitStatus: status, exitedAt };
+    this.#publish({ ref, endedUnseen }, sandboxExitEvent(fields));
   }
 
   /** Drops what is kept of an earlier life of this id. */
@@ -49,7 +51,7 @@ export class SandboxEvents {
     this.#recovered.close();
   }
 
-  #publish({ ref, endedUnseen }: Sandbox, { topic, event }: TopicEvent): void {
+  #publish({ ref, endedUnseen }: SandboxEnd, { topic, event }: TopicEvent): void {
     const envelope: Envelope = { timestamp: timestampNow(), namespace: ref.namespace, topic, event };
     try {
       if (endedUnseen) this.#recovered.add({ owner: ownerOf(ref), envelope });

@@ -12,7 +12,9 @@ export function settleSandbox(context: Context, sandbox: Sandbox, exit: StoredSa
   if (state.kind === 'stopped' || state.kind === 'removed') return;
   const { wasStarted } = sandbox;
   try {
-    context.sandboxExits.put(sandbox.ref, exit);
+    // From here to its event nothing waits, and so no other event comes between them.
+    const after = wasStarted ? context.events.cursor : undefined;
+    context.sandboxExits.put(sandbox.ref, { ...exit, after });
   } catch (error) {
     // A full disk loses the exit at the next restart; it must not lose it now.
     context.logger.error('exit not stored', { ...sandbox.ref, error: TaskError.from(error).message });

@@ -61,10 +61,14 @@ export class MemoryExits implements ExitStore {
 export class RecordedEvents implements EventSink, Subscription {
   readonly seen: string[] = [];
   listening = true;
+  cursor = 0;
   #listener: ((subscription: Subscription) => void) | undefined;
 
-  record(): void {}
+  record(): void {
+    this.cursor += 1;
+  }
   publish(envelope: Envelope): void {
+    this.record();
     this.deliver(envelope);
   }
   interest(): Interest {
