@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { failedPrecondition, invalidArgument, notFound } from '../shared/errors/index.ts';
+import { failedPrecondition, invalidArgument, notFound, type TaskError, unavailable } from '../shared/errors/index.ts';
+import type { ProcessRef } from '../shared/identifiers.ts';
 import type { Stdio } from '../shared/messages/index.ts';
 import { type Any, isTypeUrl, typeUrls } from '../shared/wire/any.ts';
 import type { TaskProcess } from './task-process.ts';
@@ -63,7 +64,10 @@ export function checkTerminalSize({ width, height }: { readonly width: number; r
   );
 }
 
-/** Shims panic or hang on a second Start. */
+/**
+ * Shims panic or hang on a second Start. Throws INVALID_ARGUMENT, but UNAVAILABLE where a first one is under way, as it can
+ * be after its answer was lost with a thread: it comes through or not, and asking again tells.
+ */
 export function checkStartable(process: TaskProcess): void {
   const name = process.ref.exec ?? process.ref.task;
   const { state } = process;
@@ -72,7 +76,7 @@ export function checkStartable(process: TaskProcess): void {
     case 'unknown':
       return;
     case 'starting':
-      throw invalidArgument(`cannot start process ${name}: a start is under way: invalid argument`);
+      throw unavailable(`cannot start process ${name}: a start is under way: ask again when it is over: unavailable`);
     case 'start-failed':
       throw invalidArgument(
         `cannot start process ${name}: an earlier start failed, delete it and create it again: invalid argument`,
@@ -82,6 +86,16 @@ export function checkStartable(process: TaskProcess): void {
     default:
       throw invalidArgument(`cannot start a running process: ${name} runs already: invalid argument`);
   }
+}
+
+/** Throws FAILED_PRECONDITION for an exec whose start failed: it never runs, so there is no end to wait for. */
+export function checkAwaitable({ ref, state }: TaskProcess): void {
+  if (ref.exec !== undefined && state.kind === 'start-failed') throw neverRan(ref);
+}
+
+/** What those are told who wait for the end of a process that never ran. */
+export function neverRan({ exec, task }: ProcessRef): TaskError {
+  return failedPrecondition(`cannot wait for process ${exec ?? task}: its start failed: failed precondition`);
 }
 
 /** Throws NOT_FOUND for an ended process, FAILED_PRECONDITION for an exec that was not started. */

@@ -4,7 +4,7 @@ import { isForOneTask } from '../shared/placement-mode.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
 import { sandboxShimGone } from './sandboxes/settle.ts';
-import { started } from './started.ts';
+import { started, startFailed } from './started.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
 
@@ -33,8 +33,8 @@ export function applySnapshot(context: Context, task: Task, process: TaskProcess
       return;
     case 'stopped':
       // An exec that never ran has no exit.
-      if (kind === 'starting' || kind === 'unknown') process.set({ kind: 'start-failed', pid });
-      context.router.settled(task, process);
+      if (kind === 'starting' || kind === 'unknown') startFailed(context, task, process, pid);
+      else context.router.settled(task, process);
       return;
     case 'unknown':
       return;

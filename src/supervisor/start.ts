@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { checkStartable } from './request-checks.ts';
 import { applySnapshot } from './snapshot.ts';
-import { started } from './started.ts';
+import { started, startFailed } from './started.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
 
@@ -39,8 +39,7 @@ async function startInShim(context: Context, task: Task, process: TaskProcess): 
   } catch (error) {
     if (process.state.kind !== 'starting') throw error;
     if (!hasCode(error, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) {
-      process.set({ kind: 'start-failed', pid: known });
-      context.router.settled(task, process);
+      startFailed(context, task, process, known);
     } else {
       // Whether it runs is not known: adoption says so, or the shim when asked.
       context.background.run('process not reconciled', () => reconcile(context, task, process));

@@ -5,6 +5,7 @@ import { until } from '../shared/util/deadline.ts';
 import { onAbort } from '../shared/util/on-abort.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
+import { checkAwaitable } from './request-checks.ts';
 import type { Waiters } from './waiters.ts';
 
 /** Waits for the end of a process; without a deadline of the caller's, for as long as it takes. */
@@ -12,6 +13,7 @@ export async function waitForExit(context: Context, ref: ProcessRef, call: CallO
   const { process } = context.registry.process(ref);
   const { state } = process;
   if (state.kind === 'stopped') return exitOf(state.exit);
+  checkAwaitable(process);
   const doing = `waiting for process ${ref.exec ?? ref.task}`;
   return exitOf(await waitOn(process.waiters, doing, call));
 }

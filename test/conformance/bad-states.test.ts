@@ -333,7 +333,12 @@ describe.skipIf(!haveRuntimes).each(combinations)('every method with $title', ({
     });
 
     await addExec(daemon, 'task', 'bad', ['/bin/nope']);
+    const waiting = waitTask(daemon, 'task', 'bad').catch(String);
     await expect(startTask(daemon, 'task', 'bad')).rejects.toThrow(/\/bin\/nope.*no such file or directory/);
+    // It never ran: there is no status that could be told, now or later.
+    const neverRan = 'cannot wait for process bad: its start failed: failed precondition';
+    expect(await waiting).toContain(neverRan);
+    expect(await waitTask(daemon, 'task', 'bad').catch(String)).toContain(neverRan);
     expect(await outcomes('bad')).toEqual({
       ...always('bad'),
       start:

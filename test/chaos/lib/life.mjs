@@ -176,8 +176,6 @@ export class Life {
       if (found === undefined) return undefined;
       // The answer was lost, not the start; it may be over by now.
       if (found.status !== status.created) return found.pid;
-      // An earlier try of this one, whose answer was lost.
-      if (/a start is under way/.test(failure.message) && Date.now() < end) continue;
       // It cannot be started any more.
       if (!isPassing(failure) || failure.code === 'UNKNOWN' || Date.now() > end) return undefined;
     }

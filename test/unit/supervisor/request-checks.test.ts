@@ -43,10 +43,13 @@ describe('requests that no shim survives', () => {
   it('are refused: a second start, whatever came of the first', () => {
     const { init } = addTask(new Registry(), 'a');
     expect(() => checkStartable(init)).not.toThrow();
-    for (const kind of ['starting', 'start-failed', 'running'] as const) {
+    for (const kind of ['start-failed', 'running'] as const) {
       init.set({ kind, pid: 1 });
       expect(() => checkStartable(init)).toThrow(refused);
     }
+    // Its answer may have been lost, and what came of it is soon known.
+    init.set({ kind: 'starting', pid: 1 });
+    expect(() => checkStartable(init)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }));
   });
 
   it('are refused: numbers that are no signal', () => {
