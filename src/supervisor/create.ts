@@ -85,6 +85,7 @@ async function createIn(
 ): Promise<{ pid: number }> {
   const { placed, reservation, deadline, signal } = attempt;
   placed.shim?.creating.add(ref.task);
+  const madeAt = Date.now();
   const whole = placed.slot.run({
     kind: 'create-task',
     deadline,
@@ -100,7 +101,7 @@ async function createIn(
   });
   try {
     const reply = await until(whole, { deadline: deadline + answerGrace, signal, doing: `creating task ${ref.task}` });
-    commit(context, ref, request, placed, reservation, reply);
+    commit(context, ref, request, { ...attempt, madeAt }, reply);
     placed.shim?.creating.delete(ref.task);
     placed.release();
     return { pid: reply.pid };
@@ -125,8 +126,7 @@ function commit(
   context: Context,
   ref: TaskRef,
   request: CreateRequest,
-  placed: Placed,
-  reservation: Reservation,
+  { placed, reservation, madeAt }: Pick<Attempt, 'placed' | 'reservation'> & { readonly madeAt: number },
   reply: CreateTaskReply,
 ): void {
   const { directories, registry, logger, events, router } = context;
@@ -145,7 +145,8 @@ function commit(
     });
   if (placed.shim === undefined) registry.addShim(shim);
   const init = new TaskProcess(ref, request.stdio, { kind: 'created', pid: reply.pid }, logger);
-  const task = new Task({ ref, runtime: request.runtime, bundle, facts: specFacts(request.spec), init, shim });
+  const facts = specFacts(request.spec);
+  const task = new Task({ ref, runtime: request.runtime, bundle, facts, init, shim, madeAt });
   reservation.commit(task);
   logger.info('task created', { ...ref, shim: shim.id, slot: shim.slot.id, pid: reply.pid });
   events.created(task, { rootfs: request.rootfs, checkpoint: request.checkpoint ?? '' });

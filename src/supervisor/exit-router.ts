@@ -2,6 +2,7 @@ import { TaskError } from '../shared/errors/index.ts';
 import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, ExitSource } from '../shared/messages/index.ts';
+import { millisecondsOf, type Timestamp } from '../shared/wire/timestamp.ts';
 import type { ExitStore, StoredExit } from '../store/exit-store.ts';
 import { isRunning } from './process-state.ts';
 import type { Registry } from './registry.ts';
@@ -80,10 +81,13 @@ export class ExitRouter {
     else this.#offer(task, process, exit);
   }
 
-  /** A shim says that the kernel killed something in the task for want of memory. */
-  oom(ref: TaskRef): void {
+  /**
+   * A shim says that the kernel killed something in the task for want of memory, at a time. The event has no pid, and a shim
+   * that found nobody to tell tries again for seconds: one from before the task was made is of an earlier one of its id.
+   */
+  oom(ref: TaskRef, at: Timestamp): void {
     const task = this.#options.registry.findTask(ref);
-    if (task === undefined) return;
+    if (task === undefined || millisecondsOf(at) < task.madeAt) return;
     this.#options.events.oom(ref);
     this.#oom.add(task);
     for (const process of task.processes()) this.#consider(task, process);

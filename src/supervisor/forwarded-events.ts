@@ -29,7 +29,7 @@ export function takeForwarded(context: Context, envelope: Envelope): void {
   if (topic === topics.taskOom) {
     const id = taskOomOf(event);
     if (id === undefined || ![namespace, id].every(isIdentifier)) return;
-    context.router.oom({ namespace: parseNamespace(namespace), task: parseTaskId(id) });
+    context.router.oom({ namespace: parseNamespace(namespace), task: parseTaskId(id) }, envelope.timestamp);
     return;
   }
   context.events.pass(envelope);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseTaskRecord, type TaskRecord } from '../shared/bundle-records.ts';
 import { TaskError } from '../shared/errors/index.ts';
@@ -123,7 +123,9 @@ class Recovery {
       logger,
     );
     const reservation = registry.reserve(ref);
-    reservation.commit(new Task({ ref, runtime: record.runtime, bundle, facts, init, shim }));
+    reservation.commit(
+      new Task({ ref, runtime: record.runtime, bundle, facts, init, shim, madeAt: writtenAt(bundle) }),
+    );
     if (exit?.owed) events.owed(init, exit, exit.owed);
   }
 
@@ -237,6 +239,11 @@ class Recovery {
       this.#context.logger.error('not recovered', { ...ids, error: TaskError.from(error).message });
     }
   }
+}
+
+/** When a task's record was written, just before its create; 0 where there is none. */
+function writtenAt(bundle: string): number {
+  return statSync(path.join(bundle, bundleFiles.task), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 /** Undefined where it cannot be read. Synchronous: nobody is served yet, and a file of a tmpfs is read in no time. */

@@ -12,6 +12,8 @@ export class Task {
   readonly bundle: string;
   readonly facts: SpecFacts;
   readonly init: TaskProcess;
+  /** When its create began, or earlier, in milliseconds since 1970: what happened before is not this task's. */
+  readonly madeAt: number;
   readonly execs = new Map<ExecId, TaskProcess>();
   /** Undefined once the shim is gone and what it left is removed: only its exits are left. */
   shim: Shim | undefined;
@@ -25,6 +27,8 @@ export class Task {
     readonly facts: SpecFacts;
     readonly init: TaskProcess;
     readonly shim: Shim | undefined;
+    /** Default 0: not known. */
+    readonly madeAt?: number;
   }) {
     this.ref = options.ref;
     this.runtime = options.runtime;
@@ -32,6 +36,7 @@ export class Task {
     this.facts = options.facts;
     this.init = options.init;
     this.shim = options.shim;
+    this.madeAt = options.madeAt ?? 0;
     this.shim?.tasks.add(this);
   }
 

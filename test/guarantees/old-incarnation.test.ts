@@ -3,7 +3,7 @@ import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import { addExec, endTask, exitsIn, getTask, launch, Status, startTask, waitTask } from '../helpers/tasks.ts';
-import { forwardExit } from './lib/forward-exit.ts';
+import { forwardExit, forwardOom } from './lib/forward-exit.ts';
 import { listen } from './lib/subscription.ts';
 
 describe.skipIf(!haveRuntimes).each(combinations)(
@@ -42,6 +42,24 @@ describe.skipIf(!haveRuntimes).each(combinations)(
       );
       events.cancel();
       await endTask(daemon, 'neighbour');
+      expect(await daemon.settled()).toEqual(nothingLeft);
+    });
+
+    test('is not out of memory because the first was, whose event comes late, also after a restart of the daemon', async () => {
+      daemon = await Daemon.start({ generation, placement });
+      await launch(daemon, 'task');
+      const ofFirst = Date.now();
+      await endTask(daemon, 'task');
+      await launch(daemon, 'task');
+      await forwardOom(daemon, 'task', ofFirst);
+      await daemon.kill();
+      await daemon.start();
+      await forwardOom(daemon, 'task', ofFirst);
+      await forwardOom(daemon, 'task', Date.now());
+      await endTask(daemon, 'task');
+      const told = ['--since', 'oldest', '--no-follow', '--json', '-f', 'topic=="/tasks/oom"'];
+      const { stdout } = await daemon.shimd(['events', ...told]);
+      expect(stdout.trim().split('\n')).toHaveLength(1);
       expect(await daemon.settled()).toEqual(nothingLeft);
     });
 

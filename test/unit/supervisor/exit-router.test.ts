@@ -132,7 +132,16 @@ describe('the exit router', () => {
     addTask(registry, 'a', { running: true });
     router.exit(refOf('a'), exit(10, 137), 'wait');
     expect(sink.seen).toEqual([]);
-    router.oom(refOf('a'));
+    router.oom(refOf('a'), { seconds: 100, nanos: 0 });
+    expect(sink.seen).toEqual(['oom a', 'exit a 137']);
+  });
+
+  it('drops an out-of-memory event from before the task was made: it is of an earlier one of its id', () => {
+    addTask(registry, 'a', { running: true, madeAt: 100_000 });
+    router.exit(refOf('a'), exit(10, 137), 'wait');
+    router.oom(refOf('a'), { seconds: 99, nanos: 999_000_000 });
+    expect(sink.seen).toEqual([]);
+    router.oom(refOf('a'), { seconds: 100, nanos: 0 });
     expect(sink.seen).toEqual(['oom a', 'exit a 137']);
   });
 

@@ -134,9 +134,14 @@ export function shimInfo(id: string, mode: ShimInfo['mode'] = 'shared'): ShimInf
 export function addTask(
   registry: Registry,
   id: string,
-  options: { readonly pid?: number; readonly ownsPidNamespace?: boolean; readonly running?: boolean } = {},
+  options: {
+    readonly pid?: number;
+    readonly ownsPidNamespace?: boolean;
+    readonly running?: boolean;
+    readonly madeAt?: number;
+  } = {},
 ): Task {
-  const { pid = 10, ownsPidNamespace = true, running = false } = options;
+  const { pid = 10, ownsPidNamespace = true, running = false, madeAt = 0 } = options;
   const shim = new Shim({
     namespace,
     id: parseShimId(id),
@@ -149,7 +154,15 @@ export function addTask(
   });
   const ref = refOf(id);
   const init = new TaskProcess(ref, noStdio, { kind: running ? 'running' : 'created', pid }, silentLogger);
-  const task = new Task({ ref, runtime: 'r', bundle: '/b', facts: { ...unknownSpec, ownsPidNamespace }, init, shim });
+  const task = new Task({
+    ref,
+    runtime: 'r',
+    bundle: '/b',
+    facts: { ...unknownSpec, ownsPidNamespace },
+    init,
+    shim,
+    madeAt,
+  });
   registry.reserve(ref).commit(task);
   return task;
 }
