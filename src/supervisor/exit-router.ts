@@ -1,9 +1,9 @@
-import { TaskError } from '../shared/errors/index.ts';
 import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, ExitSource } from '../shared/messages/index.ts';
 import { millisecondsOf, type Timestamp } from '../shared/wire/timestamp.ts';
-import type { ExitStore, StoredExit } from '../store/exit-store.ts';
+import type { StoredExit } from '../store/exit-store.ts';
+import type { ExitKeeper } from './exit-keeper.ts';
 import { isRunning } from './process-state.ts';
 import type { Registry } from './registry.ts';
 import { isEmbedded } from './sharing.ts';
@@ -13,7 +13,7 @@ import type { TaskProcess } from './task-process.ts';
 
 export interface ExitRouterOptions {
   readonly registry: Registry;
-  readonly exits: ExitStore;
+  readonly exits: ExitKeeper;
   readonly events: TaskEvents;
   readonly logger: Logger;
   /** Longest wait of an init's exit for its execs' exits, in milliseconds. Default 1 000. */
@@ -191,7 +191,7 @@ export class ExitRouter {
     const known = exit.pid > 0 ? exit : { ...exit, pid: process.pid };
     // From here to its event nothing waits, and so no other event comes between them.
     const after = ran ? this.#options.events.cursor : undefined;
-    const stored = this.#store(process.ref, { ...known, after, ...(owed ? { owed: 'anybody' } : {}) });
+    const stored = this.#options.exits.store(process, { ...known, after, ...(owed ? { owed: 'anybody' } : {}) });
     process.set({ kind: 'stopped', exit: stored });
     if (ran) this.#options.events.exited(process, stored);
     process.waiters.resolve(stored);
@@ -204,17 +204,7 @@ export class ExitRouter {
       return;
     }
     const owed = this.#options.exits.get(process.ref)?.owed;
-    process.set({ kind: 'stopped', exit: this.#store(process.ref, { ...exit, owed }) });
-  }
-
-  /** A full disk loses the exit at the next restart; it must not lose it now. */
-  #store(ref: ProcessRef, exit: StoredExit): StoredExit {
-    try {
-      return this.#options.exits.put(ref, exit) === 'kept' ? (this.#options.exits.get(ref) ?? exit) : exit;
-    } catch (error) {
-      this.#logger.error('exit not stored', { ...ref, status: exit.status, error: TaskError.from(error).message });
-      return exit;
-    }
+    process.set({ kind: 'stopped', exit: this.#options.exits.store(process, { ...exit, owed }) });
   }
 
   /** The best that is known of the end of the process that this exit is of. */

@@ -1,17 +1,16 @@
 import type { Envelope } from '../events/index.ts';
 import { Pool } from '../pool/index.ts';
-import { notFound, TaskError, unavailable } from '../shared/errors/index.ts';
+import { notFound, unavailable } from '../shared/errors/index.ts';
 import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
-import type { Logger } from '../shared/log/logger.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
-import type { ExitStore, Owed } from '../store/exit-store.ts';
 import { Background } from './background.ts';
 import type { Context } from './context.ts';
 import { createTask } from './create.ts';
 import { deleteProcess } from './delete.ts';
 import { destroyTask } from './destroy.ts';
 import { addExec } from './exec.ts';
+import { ExitKeeper } from './exit-keeper.ts';
 import { ExitRouter } from './exit-router.ts';
 import { takeForwarded } from './forwarded-events.ts';
 import { killProcess } from './kill.ts';
@@ -53,11 +52,13 @@ export interface SlotPool {
 export class Supervisor {
   readonly sandboxes: SandboxController;
   readonly #context: Context;
+  readonly #keeper: ExitKeeper;
   readonly #pool: SlotPool;
   #closed = false;
 
-  private constructor(context: Context, pool: SlotPool) {
+  private constructor(context: Context, keeper: ExitKeeper, pool: SlotPool) {
     this.#context = context;
+    this.#keeper = keeper;
     this.#pool = pool;
     this.sandboxes = new SandboxController(context, (call) => this.#open(call));
   }
@@ -67,12 +68,11 @@ export class Supervisor {
     const { directories, deadlines, logger, exits } = options;
     const registry = new Registry();
     const sandboxes = new Sandboxes();
-    const events = new TaskEvents(options.exchange, logger, (process, owed) =>
-      noteOwed({ exits, logger }, process, owed),
-    );
+    const keeper = new ExitKeeper(exits, logger);
+    const events = new TaskEvents(options.exchange, logger, (process, owed) => keeper.setOwed(process, owed));
     const background = new Background(logger);
     const watchdog = new Watchdog(logger);
-    const router = new ExitRouter({ registry, exits, events, logger });
+    const router = new ExitRouter({ registry, exits: keeper, events, logger });
     let slots: readonly TaskSlot[] = [];
     const placement = new Placement({
       config: options.placement,
@@ -119,7 +119,7 @@ export class Supervisor {
       onThreadReplaced: (slot) => threadReplaced(context, slot),
     });
     slots = pool.slots;
-    const supervisor = new Supervisor(context, pool);
+    const supervisor = new Supervisor(context, keeper, pool);
     try {
       await recover(context, {
         chooseSlot: (group) => placement.chooseSlot(group),
@@ -293,6 +293,7 @@ export class Supervisor {
     await this.#pool.close();
     await ended;
     router.close();
+    this.#keeper.close();
     events.close();
     sandboxEvents.close();
     watchdog.close();
@@ -310,17 +311,4 @@ export class Supervisor {
 
 function stopping() {
   return unavailable('the daemon is stopping: try again when it is back');
-}
-
-/** Where it fails, the exit is told once more after the next restart. */
-function noteOwed(
-  { exits, logger }: { readonly exits: ExitStore; readonly logger: Logger },
-  process: ProcessRef,
-  owed: Owed | undefined,
-): void {
-  try {
-    exits.setOwed(process, owed);
-  } catch (error) {
-    logger.warn('exit not noted as told', { ...process, error: TaskError.from(error).message });
-  }
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import type { Exit } from '../../../src/shared/messages/index.ts';
+import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
 import { ExitRouter } from '../../../src/supervisor/exit-router.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
 import { TaskEvents } from '../../../src/supervisor/task-events.ts';
@@ -10,6 +11,7 @@ const exit = (pid: number, status = 0): Exit => ({ pid, status, exitedAt: { seco
 
 let registry: Registry;
 let exits: MemoryExits;
+let keeper: ExitKeeper;
 let sink: RecordedEvents;
 let events: TaskEvents;
 let router: ExitRouter;
@@ -19,8 +21,9 @@ beforeEach(() => {
   registry = new Registry();
   exits = new MemoryExits();
   sink = new RecordedEvents();
+  keeper = new ExitKeeper(exits, silentLogger);
   events = new TaskEvents(sink, silentLogger);
-  router = new ExitRouter({ registry, exits, events, logger: silentLogger });
+  router = new ExitRouter({ registry, exits: keeper, events, logger: silentLogger });
 });
 afterEach(() => {
   router.close();
@@ -160,18 +163,45 @@ describe('the exit router', () => {
     expect(exits.get(refOf('a'))).toMatchObject({ status: 5 });
   });
 
-  it('tells an exit that cannot be stored', () => {
+  it('tells an exit that cannot be stored, and stores it when it can be', () => {
+    events = new TaskEvents(sink, silentLogger, (process, owed) => keeper.setOwed(process, owed));
+    router = new ExitRouter({ registry, exits: keeper, events, logger: silentLogger });
+    events.recovering = true;
+    sink.listening = false;
+    for (const id of ['a', 'deleted']) addTask(registry, id, { running: true });
+    const full = vi.spyOn(exits, 'put').mockImplementation(() => {
+      throw new Error('disk full');
+    });
+    router.exit(refOf('a'), exit(10, 137), 'made-up');
+    router.exit(refOf('deleted'), exit(10, 6), 'wait');
+    router.exit(refOf('a'), exit(10, 5), 'wait');
+    sink.subscribe();
+    expect(sink.seen).toEqual(['exit a 137', 'exit deleted 6']);
+    registry.findTask(refOf('deleted'))?.init.set({ kind: 'deleted' });
+    vi.advanceTimersByTime(10_000);
+    full.mockRestore();
+    expect([...exits.list()]).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    // Without `after` and owed to nobody: its event is out.
+    expect([...exits.list()]).toEqual([{ process: refOf('a'), exit: { ...exit(10, 5), source: 'wait' } }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('stores at the latest with the end of the daemon what could not be stored', () => {
     addTask(registry, 'a', { running: true });
-    vi.spyOn(exits, 'put').mockImplementation(() => {
+    vi.spyOn(exits, 'put').mockImplementationOnce(() => {
       throw new Error('disk full');
     });
     router.exit(refOf('a'), exit(10, 5), 'wait');
-    expect(sink.seen).toEqual(['exit a 5']);
+    router.close();
+    keeper.close();
+    expect(exits.get(refOf('a'))).toMatchObject({ status: 5 });
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('stores what the client of a namespace may have been away for as owed, until it was told', () => {
-    events = new TaskEvents(sink, silentLogger, (process, owed) => exits.setOwed(process, owed));
-    router = new ExitRouter({ registry, exits, events, logger: silentLogger });
+    events = new TaskEvents(sink, silentLogger, (process, owed) => keeper.setOwed(process, owed));
+    router = new ExitRouter({ registry, exits: keeper, events, logger: silentLogger });
     sink.listening = false;
     events.recovering = true;
     addTask(registry, 'a', { running: true });

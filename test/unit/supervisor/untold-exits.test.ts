@@ -3,6 +3,7 @@ import { createEventTail, decodeEvent, Exchange } from '../../../src/events/inde
 import { parseSandboxId } from '../../../src/shared/identifiers.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import { Store } from '../../../src/store/store.ts';
+import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
 import { ExitRouter } from '../../../src/supervisor/exit-router.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
 import { SandboxEvents } from '../../../src/supervisor/sandboxes/sandbox-events.ts';
@@ -25,10 +26,11 @@ async function open(directory: string) {
     },
   });
   const { exits, sandboxExits } = store;
-  const events = new TaskEvents(exchange, silentLogger, (process, owed) => exits.setOwed(process, owed));
+  const keeper = new ExitKeeper(exits, silentLogger);
+  const events = new TaskEvents(exchange, silentLogger, (process, owed) => keeper.setOwed(process, owed));
   const sandboxEvents = new SandboxEvents(exchange, silentLogger);
   const registry = new Registry();
-  const router = new ExitRouter({ registry, exits, events, logger: silentLogger });
+  const router = new ExitRouter({ registry, exits: keeper, events, logger: silentLogger });
   return {
     store,
     events,
@@ -48,6 +50,7 @@ async function open(directory: string) {
     },
     close: async () => {
       router.close();
+      keeper.close();
       await store.close();
     },
   };
