@@ -31,6 +31,7 @@ export class ExitReporter {
   settle(task: Task, process: TaskProcess, exit: Exit, source: ExitSource): void {
     if (process.exit !== undefined && !(process.madeUp && source !== 'made-up')) return;
     process.madeUp = source === 'made-up';
+    if (source === 'wait' && process.untold !== undefined) task.shim.caughtUpAt = performance.now();
     this.note(process, exit);
     this.#report({ kind: 'exit', ...task.ref, exec: process.exec, ...exit, source });
   }

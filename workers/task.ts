@@ -10,6 +10,16 @@ import type { Shim } from './shim/shim.ts';
 /** Status of a process that nobody saw end: as if SIGKILL had ended it. */
 const madeUpStatus = 137;
 
+/** What is known of a process that has ended, as the kernel says, while its shim has not told it. */
+export interface UntoldEnd {
+  /** Since when the shim could have told it, by the monotonic clock, in milliseconds. */
+  since: number;
+  /** Times since then that the shim called it alive. */
+  denials: number;
+  /** The status with which it ended, where the kernel has shown it. */
+  status: number | undefined;
+}
+
 /** One process of a task, as this thread knows it. */
 export class TaskProcess {
   /** Undefined for init. */
@@ -27,8 +37,8 @@ export class TaskProcess {
   watched = false;
   /** Undefined where its pid is not known to be one of this host, as with a virtual machine's. */
   host: HostProcess | undefined;
-  /** Times that its shim called it alive after it had gone. */
-  denials = 0;
+  /** It has ended, and its shim has not told it yet, or has lost it. */
+  untold: UntoldEnd | undefined;
   /** A Start is under way, or failed: the shim must not be asked again. */
   start: 'none' | 'running' | 'failed' = 'none';
   /** Its start is a restore from a checkpoint: it has no pid before. */

@@ -57,6 +57,7 @@ export async function layFoundation(
     socketDirectory: settings.socketDirectory,
     debug: settings.shimDebug,
     heartbeat: settings.heartbeat,
+    lostExitAfter: settings.lostExitAfter,
     logLevel: settings.logLevel,
   });
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);

@@ -32,6 +32,8 @@ export interface SupervisorOptions {
   readonly debug: boolean;
   /** Milliseconds between two looks at each shim. */
   readonly heartbeat: number;
+  /** Milliseconds after which a process that is gone has ended, whatever its shim says. */
+  readonly lostExitAfter: number;
   readonly logLevel: string;
   /** What the threads load; the built worker entry where absent. */
   readonly entry?: URL | undefined;

@@ -110,6 +110,7 @@ export class Supervisor {
         debug: options.debug,
         deadlines,
         heartbeat: options.heartbeat,
+        lostExitAfter: options.lostExitAfter,
         logLevel: options.logLevel,
       },
       logger,

@@ -4,15 +4,16 @@ import type { Exit } from '../../src/shared/messages/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { timestampNow } from '../../src/shared/wire/timestamp.ts';
 import type { WorkerSlot } from '../slot.ts';
-import type { Task, TaskProcess } from '../task.ts';
+import type { Task, TaskProcess, UntoldEnd } from '../task.ts';
 import { exitStatusOf, hasEnded, readProcStat, seesExitCodeOf } from './proc-stat.ts';
 import type { Shim } from './shim.ts';
 import { snapshotOf } from './snapshot.ts';
+import { isHeldUp } from './watchdog.ts';
 
 /** An exit is on its way for a moment: so long after its end a process is looked at again, in milliseconds. */
 const grace = 500;
 
-/** Heartbeats in which a shim has to call a process alive that is gone, before it is not believed any more. */
+/** Looks in which a shim has to call a process alive that is gone, at least, before it is not believed any more. */
 const believedDenials = 3;
 
 /** Status of a process that ended by itself and whose status nobody can know: containerd's own for that. */
@@ -27,6 +28,10 @@ type Fate =
 interface Suspect {
   readonly task: Task;
   readonly process: TaskProcess;
+}
+
+interface EndedSuspect extends Suspect {
+  readonly untold: UntoldEnd;
 }
 
 function fateOf({ host }: TaskProcess): Fate | undefined {
@@ -51,13 +56,28 @@ function isWaitedFor(task: Task, process: TaskProcess): boolean {
   return task.state === 'live' && (exec === undefined || start !== 'failed');
 }
 
+/** Notes that a process has ended, the first time that it is seen, and how, where the kernel shows it. */
+function noteEnd(process: TaskProcess, fate: Exclude<Fate, { kind: 'alive' }>): UntoldEnd {
+  process.untold ??= { since: performance.now(), denials: 0, status: undefined };
+  if (fate.kind === 'zombie') process.untold.status ??= fate.status;
+  return process.untold;
+}
+
+/** The shim could not tell it until now. */
+function beginAnew(untold: UntoldEnd): void {
+  untold.since = performance.now();
+  untold.denials = 0;
+}
+
 /**
  * Finds the processes of a shim that have ended without its Wait saying so, and settles their exits: with what State
- * says; where the shim is late, with what the kernel says; and where it keeps calling a process alive that is gone, with
- * status 255. Costs one read of /proc for each process that runs, and one State for one whose pid is not of this host.
+ * says; where the shim is late, with what the kernel says; and where the shim has lost it, with the status that the kernel
+ * showed or 255. A shim tells exits one after the other, and can be far behind with them: it has lost one where it has
+ * called that process alive for `lostExitAfter`, answered each time, waited for no runtime, and told no other exit
+ * that was overdue. Costs one read of /proc for each process that runs, and one State for one whose pid is not of this host.
  */
 export async function reconcileProcesses(slot: WorkerSlot, shim: Shim): Promise<void> {
-  const ended: Suspect[] = [];
+  const ended: EndedSuspect[] = [];
   const foreign: Suspect[] = [];
   for (const task of shim.tasks.values()) {
     for (const process of task.processes.values()) {
@@ -66,8 +86,8 @@ export async function reconcileProcesses(slot: WorkerSlot, shim: Shim): Promise<
       slot.exits.watch(task, process);
       const fate = fateOf(process);
       if (fate === undefined) foreign.push({ task, process });
-      else if (fate.kind === 'alive') process.denials = 0;
-      else ended.push({ task, process });
+      else if (fate.kind === 'alive') process.untold = undefined;
+      else ended.push({ task, process, untold: noteEnd(process, fate) });
     }
   }
   // In turn: the pids of a virtual machine say nothing, and State costs the shim some work.
@@ -75,31 +95,49 @@ export async function reconcileProcesses(slot: WorkerSlot, shim: Shim): Promise<
   if (turn !== undefined && !shim.late) await askAbout(slot, turn);
   if (ended.length === 0) return;
   await delay(grace, undefined, { ref: false });
-  await Promise.all(ended.map((suspect) => settle(slot, suspect)));
+  const denied = await Promise.all(ended.map(async (suspect) => ((await isDenied(slot, suspect)) ? [suspect] : [])));
+  await giveUp(slot, shim, denied.flat());
 }
 
-async function settle(slot: WorkerSlot, suspect: Suspect): Promise<void> {
-  const { task, process } = suspect;
-  if (!isWaitedFor(task, process)) return;
-  const fate = fateOf(process);
-  if (fate === undefined || fate.kind === 'alive') return;
+/** True where the shim calls a process alive that has ended. */
+async function isDenied(slot: WorkerSlot, suspect: EndedSuspect): Promise<boolean> {
+  const { task, process, untold } = suspect;
+  if (!isWaitedFor(task, process)) return false;
   const { shim } = task;
   const answer = shim.late ? 'silent' : await askAbout(slot, suspect);
-  if (!isWaitedFor(task, process) || answer === 'settled') return;
-  const seen = fate.kind === 'zombie' ? fate.status : undefined;
-  if (answer === 'silent') {
-    // A shim that is silent still holds the zombie: how it ended can be read, and is told once.
-    if (shim.late && seen !== undefined) tell(slot, suspect, { status: seen, seen: true });
-    return;
+  if (!isWaitedFor(task, process) || answer === 'settled') return false;
+  if (answer === 'denied') {
+    untold.denials += 1;
+    const { exec, pid } = process;
+    slot.logger.debug('exit not told', { ...task.ref, exec, pid, denials: untold.denials });
+    return true;
   }
-  process.denials += 1;
-  if (process.denials < believedDenials) return;
-  tell(slot, suspect, seen === undefined ? { status: unknownStatus, seen: false } : { status: seen, seen: true });
+  beginAnew(untold);
+  // A shim that is silent still holds the zombie: how it ended can be read, and is told once.
+  if (shim.late && untold.status !== undefined) tell(slot, suspect);
+  return false;
 }
 
-function tell(slot: WorkerSlot, { task, process }: Suspect, end: { status: number; seen: boolean }): void {
-  const { status, seen } = end;
+/** Settles what the shim has lost. */
+async function giveUp(slot: WorkerSlot, shim: Shim, denied: readonly EndedSuspect[]): Promise<void> {
+  const believedUntil = ({ since }: UntoldEnd) => Math.max(since, shim.caughtUpAt) + slot.settings.lostExitAfter;
+  const isLost = ({ task, process, untold }: EndedSuspect) =>
+    untold.denials >= believedDenials && believedUntil(untold) <= performance.now() && isWaitedFor(task, process);
+  if (!denied.some(isLost)) return;
+  if (await isHeldUp(slot, shim)) {
+    for (const { untold } of denied) beginAnew(untold);
+    return;
+  }
+  for (const suspect of denied.filter(isLost)) {
+    // Once more, as it may have been told while the others were looked at.
+    if ((await askAbout(slot, suspect)) === 'denied' && isLost(suspect)) tell(slot, suspect);
+  }
+}
+
+function tell(slot: WorkerSlot, { task, process, untold }: EndedSuspect): void {
   const { pid, exec } = process;
+  const seen = untold.status !== undefined;
+  const status = untold.status ?? unknownStatus;
   const why = task.shim.late ? 'its shim does not answer' : 'its shim says that it runs';
   slot.logger.warn('exit found without the shim', { ...task.ref, exec, pid, status, seen, why });
   const exit: Exit = { pid, status, exitedAt: timestampNow() };
@@ -119,6 +157,7 @@ async function askAbout(slot: WorkerSlot, { task, process }: Suspect): Promise<'
     if (!isWaitedFor(task, process)) return 'settled';
     const exit = { ...snapshot.exit, pid: process.pid };
     slot.logger.info('exit found by State', { ...task.ref, exec: process.exec, pid: exit.pid, status: exit.status });
+    if (process.untold !== undefined) task.shim.caughtUpAt = performance.now();
     slot.exits.settle(task, process, exit, 'state');
     return 'settled';
   } catch (error) {

@@ -5,6 +5,8 @@ export interface ProcStat {
   /** A letter: `R`, `S`, … ; `Z` and `X` have ended. */
   readonly state: string;
   readonly parent: number;
+  /** Of a zombie more than 1 where only its first thread has ended. */
+  readonly threads: number;
   /** In clock ticks since boot: with the pid, the identity of a process. */
   readonly startTime: number;
   /** The wait status of a zombie; 0 too where the kernel does not let us see it, so ask `seesExitCodes` first. */
@@ -19,10 +21,11 @@ export function parseProcStat(text: string): ProcStat | undefined {
   const fields = text.slice(end + 2).split(' ');
   const state = fields[0];
   const parent = Number(fields[1]);
+  const threads = Number(fields[17]);
   const startTime = Number(fields[19]);
   const exitCode = Number(fields[49] ?? 0);
   if (state === undefined || !Number.isFinite(parent) || !Number.isFinite(startTime)) return undefined;
-  return { state, parent, startTime, exitCode: Number.isFinite(exitCode) ? exitCode : 0 };
+  return { state, parent, threads, startTime, exitCode: Number.isFinite(exitCode) ? exitCode : 0 };
 }
 
 /** Undefined where there is no such process. Synchronous: some 15 µs, less than a turn of the thread pool. */
@@ -35,7 +38,8 @@ export function readProcStat(pid: number): ProcStat | undefined {
   }
 }
 
-export const hasEnded = ({ state }: ProcStat): boolean => state === 'Z' || state === 'X';
+/** A process whose first thread has ended looks like a zombie while the others run on. */
+export const hasEnded = ({ state, threads }: ProcStat): boolean => (state === 'Z' || state === 'X') && !(threads > 1);
 
 /** The status that a shell, and a shim, make of a wait status. Pure. */
 export function exitStatusOf(waitStatus: number): number {

@@ -33,6 +33,8 @@ export class Shim {
   reconnects = 0;
   /** It did not answer its last heartbeat. */
   late = false;
+  /** When it last told an exit that it was behind with, by the monotonic clock, in milliseconds. */
+  caughtUpAt = 0;
   /**
    * Tasks that were ended without it, as it did not answer. It still has them, and requests about them may wait in its
    * socket: their ids cannot be used before it has forgotten them or is gone.

@@ -8,8 +8,14 @@ import type { Shim } from './shim.ts';
 /** /proc counts in hundredths of a second, on every architecture that Node runs on. */
 const ticksPerSecond = 100;
 
-/** What a runc, or who takes its place, is run for. A checkpoint or a restore may take its time. */
+/** What a runc, or who takes its place, is run for. */
 const commands = new Set(['create', 'start', 'exec', 'kill', 'delete', 'pause', 'resume', 'update', 'state', 'ps']);
+
+/** These may take their time, and are never ended. */
+const longCommands = new Set(['checkpoint', 'restore']);
+
+/** A runtime that has run for so long holds up its shim, in milliseconds. */
+const longRun = 1000;
 
 interface RuntimeChild {
   readonly process: HostProcess;
@@ -22,7 +28,7 @@ interface RuntimeChild {
 export function runtimeCommand(args: readonly string[]): string | undefined {
   const root = args.indexOf('--root');
   if (root < 1 || root > 3) return undefined;
-  return args.slice(root + 2).find((word) => commands.has(word));
+  return args.slice(root + 2).find((word) => commands.has(word) || longCommands.has(word));
 }
 
 /** The runtimes that a shim waits for. Never a process of a task, whatever it is called. */
@@ -62,6 +68,7 @@ export async function endStuckRuntimes(
   let ended = 0;
   let nextIn: number | undefined;
   for (const { process, command, age } of await runtimeChildren(shim, which.task)) {
+    if (longCommands.has(command)) continue;
     if (age < limit) {
       nextIn = Math.min(nextIn ?? limit, limit - age);
       continue;
@@ -81,6 +88,12 @@ export async function endStuckRuntimes(
     ended += 1;
   }
   return { ended, nextIn };
+}
+
+/** True where a shim waits for a runtime: it may tell no exit before that has ended. One that has hung too long is ended. */
+export async function isHeldUp(slot: WorkerSlot, shim: Shim): Promise<boolean> {
+  const { ended } = await endStuckRuntimes(slot, shim);
+  return ended > 0 || (await runtimeChildren(shim, undefined)).some(({ age }) => age >= longRun);
 }
 
 /**

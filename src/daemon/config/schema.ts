@@ -39,6 +39,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       debug: z.boolean().optional(),
       heartbeat: duration.optional(),
+      lost_exit_after: duration.optional(),
       socket_directory: directory.optional(),
       environment: z
         .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'), z.string())

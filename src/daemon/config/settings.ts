@@ -31,6 +31,8 @@ export interface Settings {
   readonly socketDirectory: string | undefined;
   /** Milliseconds between two looks at each shim and its processes. */
   readonly heartbeat: number;
+  /** Milliseconds for which a shim is believed that calls a process alive which is gone. */
+  readonly lostExitAfter: number;
   readonly deadlines: Deadlines;
 }
 
@@ -56,6 +58,9 @@ export const defaultDeadlines: Deadlines = {
 /** How long an exit that a shim lost can stay unseen, about. */
 const defaultHeartbeat = 10_000;
 
+/** A shim with many tasks on a busy host can be this far behind with their exits; a made-up one must never be early. */
+const defaultLostExitAfter = 30_000;
+
 /** Defaults, then the file, then the flags. Throws a StartError for what cannot be served. */
 export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: Surroundings): Settings {
   const defaults = defaultDirectories(surroundings);
@@ -79,6 +84,7 @@ export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: S
     shimEnvironment: file.shim?.environment ?? {},
     socketDirectory: file.shim?.socket_directory === undefined ? undefined : path.resolve(file.shim.socket_directory),
     heartbeat: file.shim?.heartbeat ?? defaultHeartbeat,
+    lostExitAfter: file.shim?.lost_exit_after ?? defaultLostExitAfter,
     deadlines: resolveDeadlines(file.deadlines ?? {}),
   };
 }

@@ -41,6 +41,11 @@ export interface WorkerSettings {
   readonly deadlines: Deadlines;
   /** Milliseconds between two looks at each shim and its processes. */
   readonly heartbeat: number;
+  /**
+   * Milliseconds for which a shim has to call a process alive that is gone, without being held up or telling other exits
+   * that it was behind with, before the process counts as ended all the same.
+   */
+  readonly lostExitAfter: number;
   /** Lowest level of the log lines that the slot sends to main. */
   readonly logLevel: string;
 }

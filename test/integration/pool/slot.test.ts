@@ -13,6 +13,7 @@ const settings: WorkerSettings = {
   publishBinary: '',
   shimEnvironment: {},
   heartbeat: 10_000,
+  lostExitAfter: 30_000,
   debug: false,
   deadlines: { load: 1, cleanup: 1, shutdown: 1, state: 1, metrics: 1, start: 1, call: 1 },
   logLevel: 'info',

@@ -126,7 +126,11 @@ export class TestHost {
   }
 
   settings(
-    options: { readonly deadlines?: Partial<WorkerSettings['deadlines']>; readonly heartbeat?: number } = {},
+    options: {
+      readonly deadlines?: Partial<WorkerSettings['deadlines']>;
+      readonly heartbeat?: number;
+      readonly lostExitAfter?: number;
+    } = {},
   ): WorkerSettings {
     return {
       slot: 0,
@@ -137,6 +141,7 @@ export class TestHost {
       shimEnvironment: { PATH: `${path.dirname(runc)}:${process.env['PATH'] ?? ''}` },
       debug: false,
       heartbeat: options.heartbeat ?? 10_000,
+      lostExitAfter: options.lostExitAfter ?? 30_000,
       deadlines: {
         load: 5000,
         cleanup: 5000,

@@ -31,6 +31,7 @@ describe('a configuration file', () => {
       debug = true
       environment = { GOGC = "50" }
       heartbeat = "2.5s"
+      lost_exit_after = "45s"
       socket_directory = "/run/s"
       [deadlines]
       state = "500ms"
@@ -73,6 +74,7 @@ describe('a configuration file', () => {
       shimDebug: true,
       shimEnvironment: { GOGC: '50' },
       heartbeat: 2_500,
+      lostExitAfter: 45_000,
       socketDirectory: '/run/s',
       deadlines: { ...defaultDeadlines, state: 500, call: 60_000 },
     });
