@@ -73,6 +73,7 @@ test('a daemon keeps nothing of the tasks that are gone', { timeout }, async () 
 });
 
 test('what is kept of each task is seen', { timeout }, async () => {
-  const leak = 4096;
-  expect(await keptPerTask(200, 200, leak)).toBeGreaterThan(leak - mostKept);
+  // Much more than the code that V8 drops or makes meanwhile, some 1 MB, with as few tasks as this.
+  const leak = 16_384;
+  expect(await keptPerTask(200, 200, leak)).toBeGreaterThan(leak / 2);
 });
