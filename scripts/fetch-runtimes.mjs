@@ -78,7 +78,11 @@ async function fetchSet(name, { suite: from, packages: wanted }, { refresh, say 
 async function fetchCriu({ refresh, say }) {
   const directory = path.join(runtimes, 'criu');
   const wrapper = path.join(directory, 'bin/criu');
-  if (!refresh && (await runs(wrapper))) return wrapper;
+  if (!refresh && (await runs(wrapper))) {
+    // It may be one that an earlier version of this program wrote.
+    await writeCriuWrapper(directory);
+    return wrapper;
+  }
   const suite = new Suite(criuSuite, path.join(runtimes, '.apt-criu'));
   const fresh = path.join(runtimes, '.new-criu');
   try {
@@ -107,7 +111,7 @@ async function writeCriuWrapper(directory) {
       /^ld-linux.*\.so/.test(name),
     );
     if (loader === undefined) continue;
-    await mkdir(path.join(directory, 'bin'));
+    await mkdir(path.join(directory, 'bin'), { recursive: true });
     // Where a container has a network namespace, criu locks it with iptables, which not every host has; here nothing is connected.
     await writeFile(path.join(directory, 'criu.conf'), 'network-lock skip\n');
     const script = [

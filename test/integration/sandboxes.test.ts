@@ -144,7 +144,14 @@ describe('a sandbox', () => {
     const { shims: found } = await daemon.client.call(adminDefinition.listShims, {});
     process.kill(found[0]?.pid ?? 0, 'SIGKILL');
     expect(await waitSandbox(daemon, 'pod')).toBe(137);
-    const story = storyOf(events.messages).slice(2);
+    // The answer to Wait and the event take different ways here.
+    const story = await waitFor(
+      () => {
+        const told = storyOf(events.messages).slice(2);
+        return told.length >= 3 ? told : undefined;
+      },
+      { doing: 'the exits of the sandbox and its tasks to be told' },
+    );
     expect(story.toSorted()).toEqual(['exit pod 137', 'exit task one 137', 'exit task two 137']);
     expect(story.at(-1)).toBe('exit pod 137');
     expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ state: 'SANDBOX_NOTREADY', address: '' });
