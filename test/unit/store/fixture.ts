@@ -1,4 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { statfsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -14,6 +16,24 @@ export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), 'shimd-store-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** A file system of its own and of `size` bytes; only root can mount one. */
+export async function smallFileSystem(size: number): Promise<string> {
+  const directory = await temporaryDirectory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'shimd-test', directory]);
+  onTestFinished(() => {
+    execFileSync('umount', ['--lazy', directory]);
+  });
+  return directory;
+}
+
+/** Leaves no room on a directory's file system; answers the file that takes it. */
+export async function fill(directory: string): Promise<string> {
+  const file = path.join(directory, 'ballast');
+  const { bavail, bsize } = statfsSync(directory);
+  await writeFile(file, Buffer.alloc(bavail * bsize)).catch(() => undefined);
+  return file;
 }
 
 /** A store in a directory, closed with the test. */

@@ -1,29 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, statfsSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseTaskId } from '../../../src/shared/identifiers.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import { Store } from '../../../src/store/store.ts';
-import { container, namespace, openStore, temporaryDirectory } from './fixture.ts';
-
-/** A file system of its own and of `size` bytes; only root can mount one. */
-async function smallFileSystem(size: number): Promise<string> {
-  const directory = await temporaryDirectory();
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'shimd-test', directory]);
-  onTestFinished(() => {
-    execFileSync('umount', ['--lazy', directory]);
-  });
-  return directory;
-}
-
-async function fill(directory: string): Promise<string> {
-  const file = path.join(directory, 'ballast');
-  const { bavail, bsize } = statfsSync(directory);
-  await writeFile(file, Buffer.alloc(bavail * bsize)).catch(() => undefined);
-  return file;
-}
+import { container, fill, namespace, openStore, smallFileSystem } from './fixture.ts';
 
 const exit = { pid: 1, status: 0, exitedAt: { seconds: 1, nanos: 0 }, source: 'wait' } as const;
 const exhausted = expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' });
