@@ -4,8 +4,12 @@ import type { Logger } from '../src/shared/log/logger.ts';
 import type { Exit, ExitSource, Report } from '../src/shared/messages/index.ts';
 import { deadlineIn } from '../src/shared/util/deadline.ts';
 import { plainTimestamp } from '../src/shared/wire/timestamp.ts';
+import { killedNothing } from './shim/oom-kills.ts';
 import { snapshotOf } from './shim/snapshot.ts';
 import type { Task, TaskProcess } from './task.ts';
+
+/** Status of a process that SIGKILL has ended: of the kernel's, where memory is short, as of anybody else's. */
+const sigkilled = 137;
 
 /** Longest pause between two tries of a Wait that a live shim refuses. */
 const longestPause = 5000;
@@ -34,6 +38,16 @@ export class ExitReporter {
     if (source === 'wait' && process.untold !== undefined) task.shim.caughtUpAt = performance.now();
     this.note(process, exit);
     this.#report({ kind: 'exit', ...task.ref, exec: process.exec, ...exit, source });
+    if (exit.status !== sigkilled || source === 'made-up' || task.killed) return;
+    // Where it fails the exit waits a moment.
+    this.#ruleOutOom(task, process, exit).catch(() => undefined);
+  }
+
+  /** The exit is told at once where no out-of-memory event can come before it. */
+  async #ruleOutOom(task: Task, process: TaskProcess, { pid }: Exit): Promise<void> {
+    if (await killedNothing(task.bundle)) {
+      this.#report({ kind: 'oom-ruled-out', ...task.ref, exec: process.exec, pid });
+    }
   }
 
   /** Notes an exit that is told in another way: as part of a reply. */

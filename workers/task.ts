@@ -90,6 +90,8 @@ export class Task {
   readonly shim: Shim;
   readonly processes = new Map<ExecId | undefined, TaskProcess>();
   state: TaskState = 'live';
+  /** It was sent SIGKILL from here: that explains how it ends. */
+  killed = false;
 
   constructor(options: {
     readonly ref: TaskRef;

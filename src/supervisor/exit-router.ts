@@ -25,6 +25,8 @@ export interface ExitRouterOptions {
 interface Held {
   best: StoredExit;
   readonly since: number;
+  /** No out-of-memory event is to come. */
+  oomRuledOut?: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -44,7 +46,8 @@ function moreTrusted(one: StoredExit, other: StoredExit): StoredExit {
  * - exit before the reply to Create or Start: held until `created` or `settled`.
  * - a shim's event before the adoption of its task: held until that says the pid; it is better than a made-up exit.
  * - init's exit before its execs', where they end with it: held, at most `execHold`.
- * - a 137 that nobody here asked for: held for the out-of-memory event, at most `oomHold`.
+ * - a 137 that nobody here asked for: held for the out-of-memory event, until the kernel's count of such kills says that
+ *   there is none, or where it is not known at most `oomHold`.
  * - an exit with another pid: that of an earlier process of the same id; dropped.
  * - a second exit: dropped, but a seen one after a made-up one corrects the store, silently.
  */
@@ -91,6 +94,16 @@ export class ExitRouter {
     this.#options.events.oom(ref);
     this.#oom.add(task);
     for (const process of task.processes()) this.#consider(task, process);
+  }
+
+  /** The process with this pid was not killed for want of memory. */
+  oomRuledOut(ref: ProcessRef, pid: number): void {
+    const task = this.#options.registry.findTask(ref);
+    const process = task?.process(ref.exec);
+    const held = process === undefined ? undefined : this.#held.get(process);
+    if (task === undefined || process === undefined || held?.best.pid !== pid) return;
+    held.oomRuledOut = true;
+    this.#consider(task, process);
   }
 
   /** The reply to Create was handled, or the task is adopted: it is in the registry with its pids, and its event is out. */
@@ -166,18 +179,18 @@ export class ExitRouter {
       return;
     }
     clearTimeout(held.timer);
-    const wait = held.since + this.#holdOf(task, process, held.best) - Date.now();
+    const wait = held.since + this.#holdOf(task, process, held) - Date.now();
     if (wait <= 0) this.#tell(task, process, held.best);
     else held.timer = setTimeout(() => this.#consider(task, process), wait);
   }
 
   /** Milliseconds that this exit waits for others, counted from when it came. */
-  #holdOf(task: Task, process: TaskProcess, exit: StoredExit): number {
+  #holdOf(task: Task, process: TaskProcess, { best: exit, oomRuledOut }: Held): number {
     if (this.#options.events.recovering) return 0;
     const init = process === task.init;
     const execsRun = [...task.execs.values()].some((exec) => isRunning(exec.state) || exec.state.kind === 'starting');
     const forExecs = init && task.facts.ownsPidNamespace && execsRun ? this.#execHold : 0;
-    const explained = process.killed || exit.source === 'made-up' || this.#oom.has(task);
+    const explained = process.killed || oomRuledOut === true || exit.source === 'made-up' || this.#oom.has(task);
     const tellsOom = task.shim !== undefined && !isEmbedded(task.shim.binary);
     const forOom = exit.status === 137 && !explained && tellsOom && isRunning(process.state) ? this.#oomHold : 0;
     return Math.max(forExecs, forOom);

@@ -14,6 +14,10 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
       const { namespace, task, exec } = report;
       return context.router.exit({ namespace, task, ...(exec === undefined ? {} : { exec }) }, report, report.source);
     }
+    case 'oom-ruled-out': {
+      const { namespace, task, exec, pid } = report;
+      return context.router.oomRuledOut({ namespace, task, ...(exec === undefined ? {} : { exec }) }, pid);
+    }
     case 'shim-lost': {
       const shim = context.registry.findShim(report.namespace, report.shim);
       if (shim === undefined) return;

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { KillOperation } from '../../src/shared/messages/index.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -8,6 +9,7 @@ export async function killProcess(slot: WorkerSlot, operation: KillOperation): P
   const { signal, all, deadline } = operation;
   const request = { id: operation.task, execId: operation.exec ?? '', signal, all };
   const { shim } = task;
+  if (signal === constants.signals.SIGKILL) task.killed = true;
   await underWatch(slot, shim, operation.task, () => shim.client.call((api) => api.kill, request, { deadline }));
   return { sent: true };
 }

@@ -11,6 +11,13 @@ export interface ExitReport extends TaskRef, Exit {
   readonly source: ExitSource;
 }
 
+/** A process that SIGKILL ended was not killed for want of memory: its exit need not wait for an event that says so. */
+export interface OomRuledOutReport extends TaskRef {
+  readonly kind: 'oom-ruled-out';
+  readonly exec?: ExecId | undefined;
+  readonly pid: number;
+}
+
 /** The connection to a shim closed or was refused. Followed by one `task-lost` for each of its tasks. */
 export interface ShimLostReport extends ShimRef {
   readonly kind: 'shim-lost';
@@ -50,6 +57,7 @@ export interface VitalsReport extends Vitals {
 /** One message from a slot to the supervisor that nobody asked for. */
 export type Report =
   | ExitReport
+  | OomRuledOutReport
   | ShimLostReport
   | TaskLostReport
   | ShimLateReport

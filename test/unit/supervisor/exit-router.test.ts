@@ -139,6 +139,15 @@ describe('the exit router', () => {
     expect(sink.seen).toEqual(['oom a', 'exit a 137']);
   });
 
+  it('tells a kill from outside as soon as out of memory is ruled out, for the process that it was ruled out for', () => {
+    addTask(registry, 'a', { running: true });
+    router.exit(refOf('a'), exit(10, 137), 'wait');
+    router.oomRuledOut(refOf('a'), 11);
+    expect(sink.seen).toEqual([]);
+    router.oomRuledOut(refOf('a'), 10);
+    expect(sink.seen).toEqual(['exit a 137']);
+  });
+
   it('drops an out-of-memory event from before the task was made: it is of an earlier one of its id', () => {
     addTask(registry, 'a', { running: true, madeAt: 100_000 });
     router.exit(refOf('a'), exit(10, 137), 'wait');
