@@ -75,6 +75,8 @@ export async function endStuckRuntimes(
     }
     // What it has started goes first out of sight otherwise: to the shim, which reaps children.
     const tree = treeOf(process, await childrenByParent());
+    onKill();
+    for (const member of tree) await killProcess(member);
     slot.logger.warn('stuck runtime killed', {
       ...shim.ref,
       ...(which.task === undefined ? {} : { task: which.task }),
@@ -83,8 +85,6 @@ export async function endStuckRuntimes(
       age: Math.round(age),
       processes: tree.length,
     });
-    onKill();
-    for (const member of tree) await killProcess(member);
     ended += 1;
   }
   return { ended, nextIn };
