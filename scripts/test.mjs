@@ -13,7 +13,7 @@ import { cacheDirectory, fetchRuntimes } from './fetch-runtimes.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const results = path.join(cacheDirectory, `test-results-${process.pid}.json`);
 /** Longest run of all suites, in milliseconds: a hang ends with a message instead of with the machine's patience. */
-const patience = 15 * 60_000;
+const patience = 25 * 60_000;
 const required = process.env.SHIMD_REQUIRE_RUNTIMES === '1';
 
 async function newestSource() {

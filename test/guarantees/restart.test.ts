@@ -5,7 +5,6 @@ import { describe, expect, test } from 'vitest';
 import { runtimeName } from '../../src/process-shim/about.ts';
 import { containersDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { restartLabels } from '../../src/shared/restart-labels.ts';
-import { listen } from '../guarantees/lib/subscription.ts';
 import { Daemon, type DaemonOptions, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { combinations, generations, haveRuntimes } from '../helpers/runtimes.ts';
@@ -21,6 +20,7 @@ import {
 import { deleteContainer, exitsIn, getTask, killTask, rootfs, Status, waitTask } from '../helpers/tasks.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { listen } from './lib/subscription.ts';
 
 const restarts = 20;
 
