@@ -5,7 +5,7 @@ import type { ShimId } from '../../src/shared/identifiers.ts';
 import { bundleFiles } from '../../src/shared/layout.ts';
 import type { CreateTaskOperation, CreateTaskReply, ShimChoice } from '../../src/shared/messages/index.ts';
 import { isForOneTask } from '../../src/shared/placement-mode.ts';
-import { until } from '../../src/shared/util/deadline.ts';
+import { remaining, until } from '../../src/shared/util/deadline.ts';
 import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
@@ -27,8 +27,8 @@ import { Task, TaskProcess } from '../task.ts';
 interface Progress {
   bundle?: string;
   shim?: Shim;
-  /** Create was sent: the runtime may have made something, whatever the shim answered. */
-  sent: boolean;
+  /** When Create was sent, in milliseconds since 1970: the runtime may have made something, whatever the shim answered. */
+  sent: number | undefined;
   /** The shim has the task. */
   created: boolean;
   /** The caller has given up: what is made from now on is undone. */
@@ -97,7 +97,7 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     const shim = running ?? (await shimFor(slot, operation, bundle));
     progress.shim = shim;
     assertWanted(operation, progress);
-    progress.sent = true;
+    progress.sent = Date.now();
     const request = {
       id,
       bundle,
@@ -140,7 +140,7 @@ async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     });
   }
   // The shim says "container not created" of what a failed Create left: only the delete action finds it.
-  if (sent) await endRemains(slot, remains);
+  if (sent !== undefined) await endRemains(slot, remains);
   if (shim !== undefined && isForOneTask(shim.mode)) await endShim(slot, shim);
   await dropBundle(slot, remains);
 }
@@ -151,7 +151,7 @@ async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
  */
 export async function createTask(slot: WorkerSlot, operation: CreateTaskOperation): Promise<CreateTaskReply> {
   slot.reserve(operation);
-  const progress: Progress = { sent: false, created: false, abandoned: false };
+  const progress: Progress = { sent: undefined, created: false, abandoned: false };
   const whole = make(slot, operation, progress)
     .catch(async (error: unknown) => {
       await undo(slot, operation, progress);
@@ -170,8 +170,8 @@ export async function createTask(slot: WorkerSlot, operation: CreateTaskOperatio
 }
 
 /**
- * Makes a Create that its caller gave up come to an end, if it does not by itself within the call deadline, nor by the
- * watchdog: a shim that is the task's own is killed.
+ * Makes a Create that its caller gave up come to an end, where it has not by itself in the time that a call may take, nor
+ * soon after by the watchdog: a shim that is the task's own is killed.
  */
 function breakUp(
   slot: WorkerSlot,
@@ -180,12 +180,16 @@ function breakUp(
   whole: Promise<CreateTaskReply>,
 ): void {
   const { namespace, task } = operation;
-  const timer = setTimeout(() => {
-    const { shim } = progress;
-    if (shim?.mode !== 'per-task') return;
-    slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
-    killShim(slot, shim).catch(() => undefined);
-  }, slot.settings.deadlines.call);
+  const { call, state } = slot.settings.deadlines;
+  const timer = setTimeout(
+    () => {
+      const { shim } = progress;
+      if (shim?.mode !== 'per-task') return;
+      slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
+      killShim(slot, shim).catch(() => undefined);
+    },
+    remaining((progress.sent ?? Date.now()) + call + state),
+  );
   timer.unref();
   whole.catch(() => undefined).finally(() => clearTimeout(timer));
 }
