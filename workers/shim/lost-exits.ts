@@ -16,6 +16,9 @@ const grace = 500;
 /** Looks in which a shim has to call a process alive that is gone, at least, before it is not believed any more. */
 const believedDenials = 3;
 
+/** A shim that needs longer for State than this is too busy to be held to what it says, in milliseconds. */
+const prompt = 1000;
+
 /** Status of a process that ended by itself and whose status nobody can know: containerd's own for that. */
 const unknownStatus = 255;
 
@@ -104,9 +107,10 @@ async function isDenied(slot: WorkerSlot, suspect: EndedSuspect): Promise<boolea
   const { task, process, untold } = suspect;
   if (!isWaitedFor(task, process)) return false;
   const { shim } = task;
+  const asked = performance.now();
   const answer = shim.late ? 'silent' : await askAbout(slot, suspect);
   if (!isWaitedFor(task, process) || answer === 'settled') return false;
-  if (answer === 'denied') {
+  if (answer === 'denied' && performance.now() - asked < prompt) {
     untold.denials += 1;
     const { exec, pid } = process;
     slot.logger.debug('exit not told', { ...task.ref, exec, pid, denials: untold.denials });
@@ -123,8 +127,10 @@ async function giveUp(slot: WorkerSlot, shim: Shim, denied: readonly EndedSuspec
   const believedUntil = ({ since }: UntoldEnd) => Math.max(since, shim.caughtUpAt) + slot.settings.lostExitAfter;
   const isLost = ({ task, process, untold }: EndedSuspect) =>
     untold.denials >= believedDenials && believedUntil(untold) <= performance.now() && isWaitedFor(task, process);
-  if (!denied.some(isLost)) return;
-  if (await isHeldUp(slot, shim)) {
+  if (denied.length === 0) return;
+  // Looked at each time, as what held it up until just now is not to be seen at the end; not where it makes way.
+  const makesWay = performance.now() - shim.caughtUpAt < slot.settings.heartbeat;
+  if (!makesWay && (await isHeldUp(slot, shim))) {
     for (const { untold } of denied) beginAnew(untold);
     return;
   }

@@ -33,7 +33,7 @@ export class Shim {
   reconnects = 0;
   /** It did not answer its last heartbeat. */
   late = false;
-  /** When it last told an exit that it was behind with, by the monotonic clock, in milliseconds. */
+  /** When it last told an exit that it was behind with, or ended a long call, by the monotonic clock, in milliseconds. */
   caughtUpAt = 0;
   /**
    * Tasks that were ended without it, as it did not answer. It still has them, and requests about them may wait in its

@@ -59,7 +59,7 @@ export const defaultDeadlines: Deadlines = {
 const defaultHeartbeat = 10_000;
 
 /** A shim with many tasks on a busy host can be this far behind with their exits; a made-up one must never be early. */
-const defaultLostExitAfter = 30_000;
+const defaultLostExitAfter = 60_000;
 
 /** Defaults, then the file, then the flags. Throws a StartError for what cannot be served. */
 export function resolveSettings(flags: Flags, file: ConfigFile, surroundings?: Surroundings): Settings {
