@@ -8,6 +8,7 @@ import { deadlineIn, until } from '../shared/util/deadline.ts';
 import type { Any } from '../shared/wire/any.ts';
 import type { PlacementConfig } from './placement-config.ts';
 import type { Registry } from './registry.ts';
+import { type SharingGroup, SharingGroups, type ShimStart } from './sharing-groups.ts';
 import { Shim, type ShimState } from './shim.ts';
 import type { TaskSlot } from './task-slot.ts';
 
@@ -37,18 +38,6 @@ const crowd = 6;
 /** Share of one shim's places that are kept free in all of a key's together. */
 const reserve = 0.1;
 
-/** The shims of one key. */
-interface Group {
-  readonly shims: Set<Shim>;
-  /** Starts under way, and how many creates wait for each. */
-  readonly starting: Set<Start>;
-}
-
-interface Start {
-  readonly promise: Promise<Shim>;
-  claims: number;
-}
-
 /** A place for one task in a shared shim, taken before Create. `release` gives it back after the create, whatever came of it. */
 export interface Place {
   readonly shim: Shim;
@@ -58,7 +47,7 @@ export interface Place {
 /** The shims that hold many tasks: starts them, fills the least loaded first, ends them when empty. */
 export class SharedShims {
   readonly #options: SharedShimsOptions;
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new SharingGroups();
   /** Places taken by creates under way. */
   readonly #claims = new Map<Shim, number>();
   readonly #idle = new Map<Shim, NodeJS.Timeout>();
@@ -77,7 +66,7 @@ export class SharedShims {
     key: SharingKey,
     limit: { readonly deadline: number; readonly signal?: AbortSignal | undefined },
   ): Promise<Place> {
-    const group = this.#groupOf(key);
+    const group = this.#groups.get(JSON.stringify([key.namespace, key.binary, key.cgroup]));
     const shim = this.#withRoom(group);
     if (shim !== undefined) {
       const place = this.#claim(shim);
@@ -94,10 +83,9 @@ export class SharedShims {
     return place;
   }
 
-  #startOne(key: SharingKey, group: Group): Start {
-    const start: Start = { promise: this.#start(key, group), claims: 0 };
-    group.starting.add(start);
-    start.promise.finally(() => group.starting.delete(start)).catch(() => undefined);
+  #startOne(key: SharingKey, group: SharingGroup): ShimStart {
+    const start: ShimStart = { promise: this.#start(key, group), claims: 0 };
+    this.#groups.addStart(group, start);
     return start;
   }
 
@@ -105,7 +93,7 @@ export class SharedShims {
    * Starts a shim before a create has to wait for it: where creates crowd in those there are (one shim does one at a time),
    * up to one shim for each slot, and where little room is left in all of them. One that nobody needed ends after its grace.
    */
-  #startAhead(key: SharingKey, group: Group): void {
+  #startAhead(key: SharingKey, group: SharingGroup): void {
     if (this.#closed || group.starting.size > 0) return;
     const { config, slots } = this.#options;
     const open = [...group.shims].filter((shim) => this.#isOpen(shim));
@@ -144,7 +132,7 @@ export class SharedShims {
   forget(shim: Shim): void {
     clearTimeout(this.#idle.get(shim));
     this.#idle.delete(shim);
-    for (const group of this.#groups.values()) group.shims.delete(shim);
+    this.#groups.remove(shim);
   }
 
   /** Ends the shims that are empty, whatever is left of their grace; resolves when they have ended or will not. */
@@ -166,16 +154,7 @@ export class SharedShims {
     await Promise.allSettled(this.#stops);
   }
 
-  #groupOf(key: SharingKey): Group {
-    const name = JSON.stringify([key.namespace, key.binary, key.cgroup]);
-    const known = this.#groups.get(name);
-    if (known !== undefined) return known;
-    const group: Group = { shims: new Set(), starting: new Set() };
-    this.#groups.set(name, group);
-    return group;
-  }
-
-  #withRoom(group: Group): Shim | undefined {
+  #withRoom(group: SharingGroup): Shim | undefined {
     let best: Shim | undefined;
     for (const shim of group.shims) {
       if (!this.#isOpen(shim)) continue;
@@ -195,8 +174,7 @@ export class SharedShims {
   }
 
   #takesMore(shim: Shim): boolean {
-    const placed = [...this.#groups.values()].some((group) => group.shims.has(shim));
-    return placed && !shim.retired && shim.lifetimeTasks < this.#options.config.maxTasksPerShimLife;
+    return this.#groups.has(shim) && !shim.retired && shim.lifetimeTasks < this.#options.config.maxTasksPerShimLife;
   }
 
   #claim(shim: Shim): Place {
@@ -218,7 +196,7 @@ export class SharedShims {
     };
   }
 
-  async #start(key: SharingKey, group: Group): Promise<Shim> {
+  async #start(key: SharingKey, group: SharingGroup): Promise<Shim> {
     const { directories, deadlines, registry, logger } = this.#options;
     const slot = this.#options.chooseSlot();
     const id = newShimId();
@@ -240,7 +218,7 @@ export class SharedShims {
         namespace: key.namespace,
         start: { shim: id, binary: key.binary, ...(key.options === undefined ? {} : { options: key.options }) },
       });
-      group.shims.add(shim);
+      this.#groups.add(group, shim);
       shim.set({ kind: 'live', info });
       return shim;
     } catch (error) {
