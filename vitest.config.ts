@@ -45,7 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'guarantees',
-          maxWorkers: 2,
+          maxWorkers: 3,
           include: ['test/guarantees/**/*.test.ts'],
           globalSetup: ['test/helpers/leak-check.ts'],
           testTimeout: 120_000,
