@@ -14,6 +14,7 @@ import { killProcess } from './operations/kill.ts';
 import { pauseTask } from './operations/pause.ts';
 import { listPids } from './operations/pids.ts';
 import { probeBinary } from './operations/probe-binary.ts';
+import { readShimLog } from './operations/read-shim-log.ts';
 import { removeWork } from './operations/remove-work.ts';
 import { resizeTerminal } from './operations/resize.ts';
 import { resumeTask } from './operations/resume.ts';
@@ -53,6 +54,8 @@ async function perform(operation: Operation): Promise<ReplyByKind[OperationKind]
       return adoptShim(slot, operation);
     case 'stop-shim':
       return stopShim(slot, operation);
+    case 'read-shim-log':
+      return readShimLog(slot, operation);
     case 'create-task':
       return createTask(slot, operation);
     case 'start':

@@ -101,6 +101,14 @@ export function adminService({ tasks, services, tail, about }: AdminServiceOptio
       }
     }),
 
+    shimLog: serverStream(adminDefinition.shimLog, (request, context) => {
+      const tail = {
+        ...(request.lines == null ? {} : { lines: plainInteger(request.lines) }),
+        ...(request.bytes == null ? {} : { bytes: plainInteger(request.bytes) }),
+      };
+      return tasks.shimLog(context.namespace(), request.id, { ...tail, follow: request.follow }, context.limits);
+    }),
+
     restartSlot: unary(adminDefinition.restartSlot, async (request) => {
       await tasks.restartSlot(request.id);
       return {};

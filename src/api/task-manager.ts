@@ -50,6 +50,14 @@ export interface ShimSummary extends ShimInfo {
   readonly tasks: number;
 }
 
+/** A part of the log that a shim keeps of itself. */
+export interface ShimLogPart {
+  readonly shim: ShimInfo['id'];
+  readonly content: Uint8Array;
+  /** What was right before this part is not kept any more. */
+  readonly dropped: boolean;
+}
+
 export interface SlotSummary {
   readonly id: number;
   readonly state: string;
@@ -106,6 +114,13 @@ export interface TaskManager {
   closeIo(process: ProcessRef, request: { readonly stdin: boolean }, call?: CallLimits): Promise<void>;
   runtimeInfo(request: { readonly runtime: string; readonly options?: Any }): Promise<RuntimeInfo>;
   shims(): readonly ShimSummary[];
+  /** By the id of a task or a shim; of what is there `lines` and `bytes` at most. Throws NOT_FOUND. */
+  shimLog(
+    namespace: Namespace,
+    id: string,
+    request: { readonly lines?: number; readonly bytes?: number; readonly follow: boolean },
+    call?: CallLimits,
+  ): AsyncIterable<ShimLogPart>;
   slots(): readonly SlotSummary[];
   /** How the main thread is doing. */
   vitals(): Vitals & { readonly memory: number };

@@ -47,6 +47,12 @@ export function parseCount(text: string): number {
   throw new Error('has to be a whole number above 0');
 }
 
+export function parseWhole(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
+  throw new Error('has to be a whole number');
+}
+
 export function parseNetwork(text: string): 'none' | 'host' {
   if (text === 'none' || text === 'host') return text;
   throw new Error("has to be 'none' or 'host'");

@@ -31,6 +31,7 @@ import { takeReport, threadLost, threadReplaced } from './reports.ts';
 import { SandboxController } from './sandboxes/controller.ts';
 import { SandboxEvents } from './sandboxes/sandbox-events.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { type ShimLogRequest, ShimLogs, type ShimLogView } from './shim-logs.ts';
 import { startProcess } from './start.ts';
 import { TaskEvents } from './task-events.ts';
 import * as operations from './task-operations.ts';
@@ -54,12 +55,14 @@ export class Supervisor {
   readonly #context: Context;
   readonly #keeper: ExitKeeper;
   readonly #pool: SlotPool;
+  readonly #logs: ShimLogs;
   #closed = false;
 
   private constructor(context: Context, keeper: ExitKeeper, pool: SlotPool) {
     this.#context = context;
     this.#keeper = keeper;
     this.#pool = pool;
+    this.#logs = new ShimLogs(context);
     this.sandboxes = new SandboxController(context, (call) => this.#open(call));
   }
 
@@ -251,6 +254,17 @@ export class Supervisor {
 
   shims(): ShimView[] {
     return shimViews(this.#context);
+  }
+
+  /** The log that a shim keeps, by the id of one of its tasks or its own; ends by itself unless it follows. See `ShimLogs`. */
+  async *shimLog(
+    namespace: Namespace,
+    id: string,
+    request: ShimLogRequest,
+    call: CallOptions = {},
+  ): AsyncGenerator<ShimLogView, void, undefined> {
+    if (this.#closed) throw stopping();
+    yield* this.#logs.read(namespace, id, request, call);
   }
 
   /** Ends shared shims without tasks now, not after their grace: for who leaves nothing behind. */

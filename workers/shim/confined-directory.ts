@@ -13,6 +13,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { hasCode, invalidArgument, isErrnoException, TaskError } from '../../src/shared/errors/index.ts';
+import { openRegularFile } from './regular-file.ts';
 
 export interface Ownership {
   readonly uid: number;
@@ -73,6 +74,14 @@ export class ConfinedDirectory implements AsyncDisposable {
         await handle.close();
       }
     });
+  }
+
+  /**
+   * Opens a regular file for reading. What has the name is looked at before it is opened, so that a FIFO or a device does
+   * not even notice. Throws FAILED_PRECONDITION for whatever is no file, links included, NOT_FOUND where there is nothing.
+   */
+  read(parts: readonly string[]): Promise<FileHandle> {
+    return this.#at(parts, (file) => openRegularFile(file, parts.join('/')));
   }
 
   /** Makes a symbolic link. Where it points to is its container's business: nobody here follows it. */

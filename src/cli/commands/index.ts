@@ -89,6 +89,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./shims.ts')).shims,
   },
   {
+    name: 'logs',
+    summary: 'show what a shim says of itself: not the output of a task',
+    load: async () => (await import('./logs.ts')).logs,
+  },
+  {
     name: 'slots',
     summary: "list the daemon's worker threads, or restart one",
     load: async () => (await import('./slots.ts')).slots,

@@ -7,3 +7,8 @@ export function printable(text: string): string {
     return `\\u${code.toString(16).padStart(4, '0')}`;
   });
 }
+
+/** A line of text like `printable`, with its tabs: stack traces have them. */
+export function printableLine(line: string): string {
+  return line.split('\t').map(printable).join('\t');
+}

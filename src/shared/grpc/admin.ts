@@ -10,6 +10,7 @@ export const adminDefinition = {
   stopTask: unary(service, 'StopTask', v1.StopTaskRequest, v1.StopTaskResponse),
   listShims: unary(service, 'ListShims', google.protobuf.Empty, v1.ListShimsResponse),
   listSlots: unary(service, 'ListSlots', google.protobuf.Empty, v1.ListSlotsResponse),
+  shimLog: serverStream(service, 'ShimLog', v1.ShimLogRequest, v1.ShimLogResponse),
   info: unary(service, 'Info', google.protobuf.Empty, v1.InfoResponse),
   events: serverStream(service, 'Events', v1.EventsRequest, v1.Event),
   restartSlot: unary(service, 'RestartSlot', v1.RestartSlotRequest, google.protobuf.Empty),

@@ -4,3 +4,4 @@ export type * from './reply.ts';
 export type * from './report.ts';
 export type * from './sandbox.ts';
 export type * from './shim.ts';
+export type * from './shim-log.ts';

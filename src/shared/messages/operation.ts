@@ -5,6 +5,7 @@ import type { Any } from '../wire/any.ts';
 import type { Mount, Stdio } from './process.ts';
 import type { SandboxOperation } from './sandbox.ts';
 import type { PlacementMode, ShimChoice, ShimStart } from './shim.ts';
+import type { ReadShimLogOperation } from './shim-log.ts';
 
 /** Budgets in milliseconds; docs/architecture.md, "Deadlines". */
 export interface Deadlines {
@@ -205,6 +206,7 @@ export type Operation =
   | StartShimOperation
   | AdoptShimOperation
   | StopShimOperation
+  | ReadShimLogOperation
   | CreateTaskOperation
   | StartOperation
   | ExecOperation

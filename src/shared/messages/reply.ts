@@ -5,6 +5,7 @@ import type { OperationKind } from './operation.ts';
 import type { Exit, ExitSource, ProcessInfo, ProcessSnapshot } from './process.ts';
 import type { AdoptSandboxReply, Platform, SandboxMetric, SandboxStatus, StartSandboxReply } from './sandbox.ts';
 import type { BinaryFacts, ShimInfo } from './shim.ts';
+import type { ShimLogPart } from './shim-log.ts';
 
 /** `containerd.types.RuntimeInfo`, as the shim's `-info` action printed it. */
 export interface RuntimeInfo {
@@ -62,6 +63,7 @@ export interface ReplyByKind {
   'start-shim': ShimInfo;
   'adopt-shim': AdoptShimReply;
   'stop-shim': { readonly stopped: true };
+  'read-shim-log': ShimLogPart;
   'create-task': CreateTaskReply;
   start: { readonly pid: number };
   exec: { readonly added: true };

@@ -53,6 +53,10 @@ export function scriptedSupervisor(script: Partial<TaskManager> = {}): TaskManag
     closeIo: noTask,
     runtimeInfo: ({ runtime }) => Promise.reject(notFound(`runtime ${runtime} is not installed`)),
     shims: () => [],
+    shimLog: async function* (_, id) {
+      yield* [];
+      throw notFound(`no task and no shim "${id}": not found`);
+    },
     slots: () => [],
     vitals: () => ({ delayP99: 0, delayMax: 0, delayP99Ever: 0, delayMaxEver: 0, heap: 0, memory: 0 }),
     restartSlot: async () => undefined,
