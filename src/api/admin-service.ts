@@ -1,10 +1,12 @@
 import type { EventTail, TailStart } from '../events/index.ts';
 import { adminDefinition, type RequestOf } from '../shared/grpc/index.ts';
+import { overallHealth } from '../shared/health.ts';
 import { deadlineIn, earlier, until } from '../shared/util/deadline.ts';
 import { wireAny } from '../shared/wire/any.ts';
 import { plainInteger } from '../shared/wire/integer.ts';
 import { millisecondsOf, plainTimestamp, timestampOf } from '../shared/wire/timestamp.ts';
 import { type Service, serverStream, unary } from './binding.ts';
+import type { HealthReport } from './health-report.ts';
 import type { ServiceKeeper } from './service-keeper.ts';
 import type { TaskManager } from './task-manager.ts';
 import { parseTask } from './task-requests.ts';
@@ -12,6 +14,7 @@ import { parseTask } from './task-requests.ts';
 export interface AdminServiceOptions {
   readonly tasks: TaskManager;
   readonly services: ServiceKeeper;
+  readonly health: HealthReport;
   readonly tail: EventTail;
   /** Of this installation, and its version. */
   readonly about: { readonly uuid: string; readonly version: string };
@@ -22,23 +25,35 @@ const sigterm = 15;
 const stopGrace = 60_000;
 
 /** `shimd.v1.Admin`: what containerd's API cannot say. */
-export function adminService({ tasks, services, tail, about }: AdminServiceOptions): Service<typeof adminDefinition> {
+export function adminService({
+  tasks,
+  services,
+  health,
+  tail,
+  about,
+}: AdminServiceOptions): Service<typeof adminDefinition> {
   return {
-    info: unary(adminDefinition.info, async (_, context) => {
-      const slots = tasks.slots();
+    info: unary(adminDefinition.info, () => ({
+      ...about,
+      pid: process.pid,
+      startedAt: timestampOf(performance.timeOrigin),
+      ...tasks.counts(),
+      shims: tasks.shims().length,
+      slots: tasks.slots().length,
+      memory: tasks.vitals().memory,
+      cursor: tail.cursor,
+      oldestCursor: tail.before,
+      problems: health
+        .components()
+        .filter(({ state }) => state !== 'ok')
+        .map(({ component, reason }) => `${component}: ${reason}`),
+    })),
+
+    health: unary(adminDefinition.health, () => {
+      const components = health.components();
       return {
-        ...about,
-        pid: process.pid,
-        startedAt: timestampOf(performance.timeOrigin),
-        tasks: (await tasks.list(undefined, context.limits)).length,
-        shims: tasks.shims().length,
-        slots: slots.length,
-        memory: tasks.vitals().memory,
-        cursor: tail.cursor,
-        oldestCursor: tail.before,
-        problems: slots
-          .filter(({ state }) => state !== 'ready')
-          .map(({ id, state }) => `slot ${id} is ${state}: its tasks cannot be worked on until its thread is back`),
+        state: overallHealth(components),
+        components: components.map((component) => ({ ...component, since: timestampOf(component.since) })),
       };
     }),
 

@@ -2,6 +2,7 @@ import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { EventTail } from '../events/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
+import type { Finding } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Store } from '../store/index.ts';
 import { ActiveCalls } from './active-calls.ts';
@@ -10,6 +11,7 @@ import type { Binding } from './binding.ts';
 import { containersService } from './containers-service.ts';
 import type { EventExchange } from './event-exchange.ts';
 import { eventsService } from './events-service.ts';
+import type { HealthReport } from './health-report.ts';
 import { healthService } from './health-service.ts';
 import { introspectionService } from './introspection-service.ts';
 import { leasesService } from './leases-service.ts';
@@ -28,6 +30,7 @@ import { type VersionInfo, versionService } from './version-service.ts';
 export interface ApiServerOptions {
   readonly supervisor: TaskManager;
   readonly services: ServiceKeeper;
+  readonly health: HealthReport;
   readonly store: Pick<Store, 'containers' | 'namespaces' | 'leases' | 'sandboxes' | 'instance'>;
   readonly exchange: EventExchange;
   readonly tail: EventTail;
@@ -64,7 +67,7 @@ export class ApiServer {
   readonly #injector;
   readonly #calls = new ActiveCalls();
   readonly #logger: Logger;
-  readonly #listeners = new Map<NetServer, SocketFile>();
+  readonly #listeners = new Map<NetServer, { readonly address: string; readonly file: SocketFile }>();
   readonly #connections = new Set<Socket>();
   #closing: Promise<void> | undefined;
 
@@ -85,7 +88,15 @@ export class ApiServer {
     server.on('drop', () => this.#logger.warn('connection refused', { address, limit }));
     const file = await listenAt(server, address, options.mode ?? 0o600);
     server.on('error', (error) => this.#logger.error('accept failed', { address, error: error.message }));
-    this.#listeners.set(server, file);
+    this.#listeners.set(server, { address, file });
+  }
+
+  /** Failed where a client that is not connected yet does not find it. */
+  health(): Finding {
+    const lost = [...this.#listeners.values()].find(({ file }) => !file.isThere());
+    if (lost === undefined) return { component: 'api' };
+    const reason = `its socket ${lost.address} was removed or replaced, and no client can connect: restart the daemon`;
+    return { component: 'api', trouble: { state: 'failed', reason } };
   }
 
   /**
@@ -102,7 +113,7 @@ export class ApiServer {
   }
 
   async #close(grace: number): Promise<void> {
-    const stopped = [...this.#listeners].map(async ([server, file]) => {
+    const stopped = [...this.#listeners].map(async ([server, { file }]) => {
       await file.remove();
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -149,7 +160,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function bindings(options: ApiServerOptions): Binding[] {
-  const { supervisor: tasks, services: keeper, store, exchange, tail, logger, version } = options;
+  const { supervisor: tasks, services: keeper, store, exchange, tail, health, logger, version } = options;
   const services: Readonly<Record<string, Readonly<Record<string, Binding>>>> = {
     'containerd.services.containers.v1.Containers': containersService({ containers: store.containers, exchange }),
     'containerd.services.events.v1.Events': eventsService({ exchange, tasks }),
@@ -177,13 +188,13 @@ function bindings(options: ApiServerOptions): Binding[] {
       about: { uuid: store.instance.uuid, version: version.version },
       tasks,
       services: keeper,
+      health,
       tail,
     }),
   };
   const served = Object.keys(services);
-  const health = healthService(new Set(served));
   const reflection = reflectionService([...served, 'grpc.health.v1.Health']);
-  return [...Object.values(services), health, reflection]
+  return [...Object.values(services), healthService(new Set(served), health), reflection]
     .flatMap((service) => Object.values<Binding>(service))
     .concat(unservedServices);
 }

@@ -10,6 +10,8 @@ const maxSocketPath = 107;
 
 /** The file of a listening socket; removes itself unless another has taken its place. */
 export interface SocketFile {
+  /** False where it was removed, or another is in its place: nobody finds the server any more. */
+  isThere(): boolean;
   remove(): Promise<void>;
 }
 
@@ -39,9 +41,11 @@ export async function listenAt(server: Server, file: string, mode: number): Prom
     await chmod(draft, mode);
     const { ino } = await lstat(draft);
     await rename(draft, file);
+    const isThere = () => statOf(file)?.ino === ino;
     return {
+      isThere,
       remove: async () => {
-        if (statOf(file)?.ino === ino) await unlink(file).catch(() => undefined);
+        if (isThere()) await unlink(file).catch(() => undefined);
       },
     };
   } catch (error) {

@@ -122,6 +122,8 @@ export interface TaskManager {
     call?: CallLimits,
   ): AsyncIterable<ShimLogPart>;
   slots(): readonly SlotSummary[];
+  /** Tasks of all namespaces, and exits that are kept for clients who are away. */
+  counts(): { readonly tasks: number; readonly owedExits: number };
   /** How the main thread is doing. */
   vitals(): Vitals & { readonly memory: number };
   restartSlot(id: number): Promise<void>;

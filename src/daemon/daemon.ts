@@ -11,6 +11,7 @@ import type { Settings } from './config/settings.ts';
 import { exitCodes, StartError } from './exit-code.ts';
 import { layFoundation } from './foundation.ts';
 import { groupNumber } from './group.ts';
+import { HealthBoard } from './health-board.ts';
 import { CleanupStack } from './lifecycle/cleanup-stack.ts';
 import { prepareDirectory } from './prepare-directory.ts';
 
@@ -52,7 +53,7 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   closeInheritedOnExec();
   const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
   await prepareDirectories(settings);
-  const { store, supervisor, exchange, tail } = await layFoundation(settings, { logger, cleanup });
+  const { store, supervisor, exchange, tail, endpoint } = await layFoundation(settings, { logger, cleanup });
   cleanup.push('end event streams', () => {
     exchange.close(unavailable('the daemon is stopping'));
     tail.close();
@@ -71,9 +72,17 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
     await services.close();
   });
 
+  const health = new HealthBoard({ logger });
+  cleanup.push('stop watching over the components', () => health.close());
+  health.add(() => store.health());
+  health.add(() => supervisor.health());
+  health.add(() => [endpoint.health()]);
+  health.add(() => [services.health()]);
+
   const api = createApiServer({
     supervisor,
     services,
+    health,
     store,
     exchange,
     tail,
@@ -83,6 +92,7 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
   cleanup.push('close the API', () => api.close(), 10_000);
   await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
   if (group !== undefined) await chown(address, -1, group);
+  health.add(() => [api.health()]);
 
   const collector = new IdleCollector({ afterwards: releaseFreeMemory });
   cleanup.push('stop collecting when idle', () => collector.close());

@@ -15,6 +15,8 @@ export interface Foundation {
   readonly exchange: Exchange;
   /** What the exchange had, from before this start too. */
   readonly tail: EventTail;
+  /** Where shims tell their events. */
+  readonly endpoint: EventsEndpoint;
 }
 
 /**
@@ -61,7 +63,7 @@ export async function layFoundation(
     logLevel: settings.logLevel,
   });
   cleanup.push('close the supervisor', () => supervisor.close(), 15_000);
-  return { store, supervisor, exchange, tail };
+  return { store, supervisor, exchange, tail, endpoint };
 }
 
 /** What shims are given as `-publish-binary`: this program understands `publish`. */

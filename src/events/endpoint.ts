@@ -1,4 +1,5 @@
 import { invalidArgument } from '../shared/errors/index.ts';
+import type { Finding } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { containerd } from '../shared/proto/gen/events.js';
 import { TtrpcServer, unary } from '../shared/ttrpc/index.ts';
@@ -38,6 +39,14 @@ export class EventsEndpoint implements AsyncDisposable {
 
   private constructor(server: TtrpcServer) {
     this.#server = server;
+  }
+
+  /** Failed where shims do not find it any more. */
+  health(): Finding {
+    const [lost] = this.#server.lostAddresses();
+    if (lost === undefined) return { component: 'events-endpoint' };
+    const reason = `its socket ${lost} was removed or replaced, and shims cannot tell their events: restart the daemon`;
+    return { component: 'events-endpoint', trouble: { state: 'failed', reason } };
   }
 
   close(): Promise<void> {

@@ -21,6 +21,14 @@ export type SlotState =
   | { readonly kind: 'waiting'; readonly pause: number; readonly reason: string }
   | { readonly kind: 'closed' };
 
+/** Why a slot has no thread that serves. */
+export interface SlotTrouble {
+  /** When the last thread that served was lost, in milliseconds since 1970. */
+  readonly since: number;
+  /** Of the latest loss. */
+  readonly reason: string;
+}
+
 export interface SlotOptions {
   readonly id: number;
   readonly entry: URL;
@@ -58,6 +66,7 @@ export class Slot {
   /** The first thread has served; from then on a lost one is replaced. */
   #replacing = false;
   #losses = 0;
+  #trouble: SlotTrouble | undefined;
 
   private constructor(options: SlotOptions) {
     this.id = options.id;
@@ -82,6 +91,11 @@ export class Slot {
 
   get state(): SlotState {
     return this.#state;
+  }
+
+  /** Undefined where its thread serves. */
+  get trouble(): SlotTrouble | undefined {
+    return this.#trouble;
   }
 
   /** Operations that were not answered yet. */
@@ -191,6 +205,7 @@ export class Slot {
         died.promise,
       ]);
       if (this.#thread !== thread) throw unavailable('the thread was lost while it started');
+      this.#trouble = undefined;
       this.#set({ kind: 'ready', threadId });
       this.#served.resolve();
     } finally {
@@ -202,6 +217,7 @@ export class Slot {
     if (this.#thread !== thread) return;
     this.#thread = undefined;
     this.#losses += 1;
+    this.#trouble = { since: this.#trouble?.since ?? Date.now(), reason };
     const served = this.#state.kind === 'ready';
     if (served) {
       this.#served = deferred();
@@ -220,9 +236,10 @@ export class Slot {
     this.#replacing = true;
     this.#startAfter(pause).catch((error: unknown) => {
       if (this.#closing.signal.aborted) return;
-      this.#logger.error('thread not started', { error: TaskError.from(error).message });
+      const { message } = TaskError.from(error);
+      this.#logger.error('thread not started', { error: message });
       // An entry that answers with an error leaves a thread that lives and serves nothing.
-      this.#thread?.stop('it could not be attached').catch(() => undefined);
+      this.#thread?.stop(`it could not be attached: ${message}`).catch(() => undefined);
     });
   }
 

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { decodeEvent, type Envelope } from '../events/index.ts';
 import { TaskError } from '../shared/errors/index.ts';
+import type { Finding } from '../shared/health.ts';
 import type { TaskId, TaskRef } from '../shared/identifiers.ts';
 import type { Exit } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
@@ -13,6 +14,8 @@ import { isService } from './wish.ts';
 
 /** Containers that are read at a time, and services that are looked at: between them others get their turn. */
 const pageSize = 64;
+/** Services in trouble that are told by name. */
+const mostNamed = 5;
 /** How long restarts under way may take to end when the monitor closes; the next daemon finishes the others. */
 const closePatience = 4_000;
 
@@ -28,6 +31,8 @@ export class RestartMonitor {
   readonly #forget: () => void;
   #round: Promise<void>;
   #timer: NodeJS.Timeout | undefined;
+  /** Why the containers could not be read at the start: some services are not known. */
+  #unread: string | undefined;
 
   /** Looks at every container there is, in the background, and goes on until it is closed. */
   constructor(options: Omit<Parts, 'turns' | 'signal' | 'ended'>) {
@@ -71,6 +76,24 @@ export class RestartMonitor {
     }
   }
 
+  /** Degraded while services do not run that shall: which, and why. */
+  health(): Finding {
+    const component = 'restart-monitor';
+    if (this.#unread !== undefined) {
+      const reason = `not all services are known, as the containers could not be read: ${this.#unread}`;
+      return { component, trouble: { state: 'failed', reason } };
+    }
+    const troubled = [...this.#services.values()].flatMap(({ ref, trouble }) =>
+      trouble === undefined ? [] : [{ name: keyOf(ref), ...trouble }],
+    );
+    if (troubled.length === 0) return { component };
+    const named = troubled.slice(0, mostNamed).map(({ name, reason }) => `${name}: ${reason}`);
+    const more = troubled.length > mostNamed ? [`and ${troubled.length - mostNamed} more`] : [];
+    const count = `${troubled.length} of ${this.#services.size} services do not run as they shall`;
+    const since = Math.min(...troubled.map((one) => one.since));
+    return { component, trouble: { state: 'degraded', since, reason: [count, ...named, ...more].join('; ') } };
+  }
+
   /** Begins nothing more; resolves when what was begun is done, and within a few seconds. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -98,7 +121,8 @@ export class RestartMonitor {
         }
       }
     } catch (error) {
-      logger.error('services not read', { error: TaskError.from(error).message });
+      this.#unread = TaskError.from(error).message;
+      logger.error('services not read', { error: this.#unread });
     }
     this.#next();
   }

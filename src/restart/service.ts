@@ -9,6 +9,7 @@ import { type AttemptState, type Decision, decide, type Seen } from './decide.ts
 import type { Parts } from './parts.ts';
 import { type Attempt, decodeRecord, encodeRecord, type RestartRecord } from './record.ts';
 import { removeTask, replaceTask } from './replace-task.ts';
+import { type ServiceTrouble, troubleOf } from './trouble.ts';
 import { readWish, type Wish } from './wish.ts';
 
 /** What was seen of the task, and since when. */
@@ -36,6 +37,7 @@ export class Service {
   #looking: Promise<void> | undefined;
   #lookAgain = false;
   #timer: NodeJS.Timeout | undefined;
+  #trouble: ServiceTrouble | undefined;
   #closed = false;
 
   constructor(ref: TaskRef, container: Container, parts: Parts) {
@@ -87,7 +89,9 @@ export class Service {
     this.#looking = this.#look()
       .catch((error: unknown) => {
         if (this.#closed) return;
-        this.#parts.logger.error('service not looked after', { ...this.ref, error: TaskError.from(error).message });
+        const { message } = TaskError.from(error);
+        this.#parts.logger.error('service not looked after', { ...this.ref, error: message });
+        this.#trouble = { since: this.#trouble?.since ?? Date.now(), reason: `it cannot be looked after: ${message}` };
       })
       .finally(() => {
         this.#looking = undefined;
@@ -104,6 +108,11 @@ export class Service {
     await this.#looking;
   }
 
+  /** Undefined where all is well, or nothing is to be done. */
+  get trouble(): ServiceTrouble | undefined {
+    return this.#trouble;
+  }
+
   #take(container: Container): void {
     this.#createdAt = millisecondsOf(container.createdAt);
     this.#record = decodeRecord(container.extensions[restartExtension]);
@@ -118,6 +127,7 @@ export class Service {
 
   async #look(): Promise<void> {
     const now = Date.now();
+    if (this.#wish.kind === 'none') this.#trouble = undefined;
     if (this.#wish.kind === 'none' || this.#stopping > 0) return;
     if (this.#heldUntil > now) {
       this.#lookAt(this.#heldUntil);
@@ -133,7 +143,10 @@ export class Service {
       createdAt: this.#createdAt,
       now: Date.now(),
     };
-    await this.#act(decide(situation, this.#parts.config), seen);
+    const { config } = this.#parts;
+    const decision = decide(situation, config);
+    this.#trouble = troubleOf(situation, decision, { config, before: this.#trouble, error: this.#record.error });
+    await this.#act(decision, seen);
   }
 
   async #act(decision: Decision, seen: Seen): Promise<void> {

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { isErrnoException, TaskError } from '../shared/errors/index.ts';
+import { hasCode, isErrnoException, TaskError } from '../shared/errors/index.ts';
+import type { Trouble } from '../shared/health.ts';
 import { checkDatabaseFile } from './database-file.ts';
 import { Reserve } from './reserve.ts';
 
@@ -29,6 +30,8 @@ export class Environment {
   readonly #reserve: Reserve;
   readonly #file: string;
   readonly #durability: EnvironmentOptions['durability'];
+  /** The latest write, where the file system refused it, and the first of those in a row. */
+  #refused: { readonly error: TaskError; readonly bytes: number; readonly since: number } | undefined;
   #closed = false;
 
   private constructor(file: string, options: EnvironmentOptions) {
@@ -65,12 +68,42 @@ export class Environment {
    */
   write<T>(bytes: number, action: () => T): T {
     if (this.#closed) throw new TaskError('UNAVAILABLE', `the metadata database ${this.#file} is closed: unavailable`);
-    this.#reserve.ensure(usedBytes(this.#root), bytes);
     try {
-      return this.#root.transactionSync(action);
+      this.#reserve.ensure(usedBytes(this.#root), bytes);
     } catch (error) {
-      throw storageError(error, `write to the metadata database ${this.#file}`);
+      throw this.#note(TaskError.from(error), bytes);
     }
+    try {
+      const result = this.#root.transactionSync(action);
+      if (bytes > 0) this.#refused = undefined;
+      return result;
+    } catch (error) {
+      const failure = storageError(error, `write to the metadata database ${this.#file}`);
+      // The action's own refusals say nothing of the file.
+      throw error === failure ? failure : this.#note(failure, bytes);
+    }
+  }
+
+  /** Failed where the latest write was refused, and would be again. */
+  get trouble(): Trouble | undefined {
+    if (this.#refused === undefined || this.#closed) return undefined;
+    const { error, bytes, since } = this.#refused;
+    if (hasCode(error, 'RESOURCE_EXHAUSTED')) {
+      try {
+        // There may be room again, and nobody has written since.
+        this.#reserve.ensure(usedBytes(this.#root), bytes);
+        this.#refused = undefined;
+        return undefined;
+      } catch {
+        // Still none.
+      }
+    }
+    return { state: 'failed', reason: error.message, since };
+  }
+
+  #note(error: TaskError, bytes: number): TaskError {
+    this.#refused = { error, bytes, since: this.#refused?.since ?? Date.now() };
+    return error;
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../shared/errors/index.ts';
+import type { Trouble } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
+import { spaceTrouble } from '../shared/util/free-space.ts';
 import { decodeRecords, encodeHeader, encodeRecord, headerLength } from './event-log-format.ts';
 import { EventSegment } from './event-segment.ts';
 
@@ -73,7 +75,8 @@ export class EventLog {
   /** Of the newest segment; undefined where the next event begins one. */
   #fd: number | undefined;
   #last: number;
-  #failing = false;
+  /** Why the latest event could not be written, and since when none can. */
+  #failing: { readonly reason: string; readonly since: number } | undefined;
   #closed = false;
 
   /** Throws PERMISSION_DENIED and the like where the directory cannot be used. */
@@ -117,6 +120,15 @@ export class EventLog {
     return { events: this.#last - this.before, bytes: this.#segments.reduce((sum, { length }) => sum + length, 0) };
   }
 
+  /** Degraded from an event that could not be written to one that can be: those before are not kept then. */
+  get trouble(): Trouble | undefined {
+    if (this.#failing === undefined || this.#closed) return undefined;
+    const { reason, since } = this.#failing;
+    // There may be room again, and no event came since.
+    if (spaceTrouble(this.#directory) === undefined && this.#canBegin()) return undefined;
+    return { state: 'degraded', reason: `events are not kept in ${this.#directory}: ${reason}`, since };
+  }
+
   /**
    * Adds an event and answers its cursor. Never throws: where it cannot be written, it and all before it are forgotten, so
    * that nobody who reads on later takes what is left for everything.
@@ -131,10 +143,11 @@ export class EventLog {
       const written = writeSync(this.#fd, record, 0, record.length, segment.length);
       if (written < record.length) throw new Error(`only ${written} of ${record.length} bytes were written`);
       segment.grow(record.length);
-      this.#failing = false;
+      this.#failing = undefined;
     } catch (error) {
-      if (!this.#failing) this.#logger.error('event not kept', { directory: this.#directory, error: String(error) });
-      this.#failing = true;
+      const reason = String(error);
+      if (!this.#failing) this.#logger.error('event not kept', { directory: this.#directory, error: reason });
+      this.#failing = { reason, since: this.#failing?.since ?? Date.now() };
       this.#forget();
     }
     return this.#last;
@@ -245,6 +258,21 @@ export class EventLog {
       total -= oldest.length;
       this.#segments.shift();
       rmSync(oldest.file, { force: true });
+    }
+  }
+
+  /** Makes the file that the next event begins. */
+  #canBegin(): boolean {
+    try {
+      this.#last += 1;
+      this.#segmentFor(0);
+      this.#failing = undefined;
+      return true;
+    } catch {
+      this.#forget();
+      return false;
+    } finally {
+      this.#last -= 1;
     }
   }
 

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isErrnoException, TaskError } from '../shared/errors/index.ts';
+import { type Finding, storeComponent, worse } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
+import { spaceTrouble } from '../shared/util/free-space.ts';
 import { BootMarker } from './boot-marker.ts';
 import { ContainerStore, containerTable } from './container-store.ts';
 import { Environment } from './environment.ts';
@@ -42,10 +44,12 @@ export class Store {
   readonly sandboxExits: SandboxExitStore;
   /** Of this installation: stays the same as long as the root directory does. */
   readonly instance: { readonly uuid: string };
+  readonly #directory: string;
   readonly #environments: Environments;
   #closing: Promise<void> | undefined;
 
-  private constructor(environments: Environments) {
+  private constructor(directory: string, environments: Environments) {
+    this.#directory = directory;
     const { metadata, exits, events } = environments;
     this.#environments = environments;
     migrate(metadata);
@@ -91,13 +95,23 @@ export class Store {
       marker.write('open');
       events = EventLog.open(eventLogDirectory(directory), { ...options, trusted });
       exits = await Environment.open(file, { tables: [metaTable, exitTable, sandboxExitTable], durability: 'process' });
-      return new Store({ metadata, exits, events, marker });
+      return new Store(directory, { metadata, exits, events, marker });
     } catch (error) {
       events?.close();
       await exits?.close();
       await metadata.close();
       throw TaskError.from(error, `open the metadata in ${directory}`);
     }
+  }
+
+  /** How the databases and the log of events are. Where something was refused it is looked whether it still would be. */
+  health(): Finding[] {
+    const { metadata, exits, events } = this.#environments;
+    const refused = worse(metadata.trouble, exits.trouble);
+    return [
+      { component: storeComponent, trouble: refused ?? spaceTrouble(this.#directory) },
+      { component: 'event-log', trouble: events.trouble },
+    ];
   }
 
   /** Puts everything on the disk. Nothing can be read or written afterwards. Can be called again. */

@@ -98,6 +98,7 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
     return true;
   }
   shim.overdue = 0;
+  shim.late = false;
   shim.set({ kind: 'live', info: reply.shim });
   // One task of a shared shim may be silent alone, and one that is stopped may have taken the connection.
   if (silent !== undefined) shim.overdue += 1;

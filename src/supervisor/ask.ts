@@ -34,6 +34,7 @@ export async function ask<K extends OperationKind>(
       signal,
     });
     shim.overdue = 0;
+    shim.late = false;
     return reply;
   } catch (error) {
     if (hasCode(error, 'DEADLINE_EXCEEDED')) shim.overdue += 1;

@@ -1,4 +1,5 @@
 import { TaskError } from '../shared/errors/index.ts';
+import type { Trouble } from '../shared/health.ts';
 import type { ProcessRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { ExitStore, Owed, StoredExit } from '../store/exit-store.ts';
@@ -21,6 +22,9 @@ export class ExitKeeper {
   readonly #logger: Logger;
   /** By process; no more than there are in the registry. */
   readonly #refused = new Map<string, Refused>();
+  /** Why the latest of them was refused, and since when there are any. */
+  #reason = '';
+  #since = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(exits: ExitStore, logger: Logger) {
@@ -36,7 +40,9 @@ export class ExitKeeper {
       this.#refused.delete(keyOf(ref));
       return known;
     } catch (error) {
-      this.#logger.error('exit not stored', { ...ref, status: exit.status, error: TaskError.from(error).message });
+      this.#reason = TaskError.from(error).message;
+      this.#logger.error('exit not stored', { ...ref, status: exit.status, error: this.#reason });
+      if (this.#refused.size === 0) this.#since = Date.now();
       // By the time it is stored its event is out.
       this.#refused.set(keyOf(ref), { process, exit: { ...exit, after: undefined } });
       this.#timer ??= setTimeout(() => this.#again(), pause);
@@ -46,6 +52,14 @@ export class ExitKeeper {
 
   get(ref: ProcessRef): StoredExit | undefined {
     return this.#refused.get(keyOf(ref))?.exit ?? this.#exits.get(ref);
+  }
+
+  /** Degraded while exits are told that are not stored yet: a daemon that is killed now would tell them again. */
+  get trouble(): Trouble | undefined {
+    const { size } = this.#refused;
+    if (size === 0) return undefined;
+    const reason = `told but not stored yet, and tried again every second: ${size}: ${this.#reason}`;
+    return { state: 'degraded', since: this.#since, reason };
   }
 
   /** Whom a stored exit is still owed to. Where that cannot be noted, it is told once more after the next restart. */

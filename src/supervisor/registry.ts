@@ -92,6 +92,12 @@ export class Registry {
     }
   }
 
+  get taskCount(): number {
+    let count = 0;
+    for (const _ of this.tasks()) count += 1;
+    return count;
+  }
+
   addShim(shim: Shim): void {
     this.#shims.set(`${shim.namespace}/${shim.id}`, shim);
   }

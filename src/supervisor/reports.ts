@@ -33,8 +33,10 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
     }
     case 'shim-late': {
       const shim = context.registry.findShim(report.namespace, report.shim);
+      if (shim === undefined) return;
       // Its state is asked for from now on, and nothing is placed in it, until it answers.
-      if (shim !== undefined) shim.overdue = report.late ? Math.max(1, shim.overdue) : 0;
+      shim.overdue = report.late ? Math.max(1, shim.overdue) : 0;
+      shim.late = report.late;
       return;
     }
     case 'task-forgotten':

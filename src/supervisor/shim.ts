@@ -52,13 +52,16 @@ export class Shim {
   readonly silent = new Set<TaskId>();
   /** Tasks created in it so far. */
   lifetimeTasks = 0;
-  /** Calls whose deadline passed since it last answered. */
-  overdue = 0;
+  /** It did not answer its last heartbeat. */
+  late = false;
   /** It gets no new tasks, and ends with its last one. */
   retired = false;
   readonly #logger: Logger;
   readonly #usable = new Waiters<void>();
   #state: ShimState;
+  #stateSince = Date.now();
+  #overdue = 0;
+  #overdueSince = 0;
 
   constructor(options: ShimOptions) {
     this.namespace = options.namespace;
@@ -75,6 +78,26 @@ export class Shim {
     return this.#state;
   }
 
+  /** When the state was entered, in milliseconds since 1970. */
+  get stateSince(): number {
+    return this.#stateSince;
+  }
+
+  /** Calls whose deadline passed since it last answered. */
+  get overdue(): number {
+    return this.#overdue;
+  }
+
+  set overdue(calls: number) {
+    if (this.#overdue === 0 && calls > 0) this.#overdueSince = Date.now();
+    this.#overdue = calls;
+  }
+
+  /** When the first of them passed its deadline, or a heartbeat was not answered, in milliseconds since 1970. */
+  get overdueSince(): number {
+    return this.#overdueSince;
+  }
+
   get info(): ShimInfo | undefined {
     return this.#state.kind === 'live' ? this.#state.info : this.#lastInfo;
   }
@@ -85,6 +108,7 @@ export class Shim {
   set(state: ShimState): void {
     const from = this.#state.kind;
     this.#state = state;
+    if (state.kind !== from) this.#stateSince = Date.now();
     if (state.kind === 'live') this.#lastInfo = state.info;
     const bad = state.kind === 'silent' || (state.kind === 'gone' && from !== 'stopping');
     this.#logger[bad ? 'warn' : 'debug']('shim state', {

@@ -1,6 +1,7 @@
 import type { Envelope } from '../events/index.ts';
 import { Pool } from '../pool/index.ts';
 import { notFound, unavailable } from '../shared/errors/index.ts';
+import type { Finding } from '../shared/health.ts';
 import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
@@ -13,6 +14,7 @@ import { addExec } from './exec.ts';
 import { ExitKeeper } from './exit-keeper.ts';
 import { ExitRouter } from './exit-router.ts';
 import { takeForwarded } from './forwarded-events.ts';
+import { supervisorHealth } from './health.ts';
 import { killProcess } from './kill.ts';
 import { launchOf } from './launch.ts';
 import type {
@@ -274,6 +276,17 @@ export class Supervisor {
 
   slots(): SlotView[] {
     return slotViews(this.#context, this.#pool.slots);
+  }
+
+  /** How its parts are; asks nobody. */
+  health(): Finding[] {
+    return supervisorHealth(this.#context, this.#keeper, this.#pool.slots);
+  }
+
+  /** Tasks of all namespaces, and exits that are kept for clients who are away. */
+  counts(): { readonly tasks: number; readonly owedExits: number } {
+    const { registry, events, sandboxEvents } = this.#context;
+    return { tasks: registry.taskCount, owedExits: events.held + sandboxEvents.held };
   }
 
   /** How the main thread is doing. */

@@ -160,6 +160,11 @@ export class TaskEvents {
     }
   }
 
+  /** Events that are kept for clients who are away. */
+  get held(): number {
+    return this.#recovered.size;
+  }
+
   /** Publishes what is kept of this task, whether or not somebody listens. */
   tellHeld(ref: TaskRef): void {
     this.#recovered.tell(ownerOf(ref));

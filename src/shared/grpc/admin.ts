@@ -12,6 +12,7 @@ export const adminDefinition = {
   listSlots: unary(service, 'ListSlots', google.protobuf.Empty, v1.ListSlotsResponse),
   shimLog: serverStream(service, 'ShimLog', v1.ShimLogRequest, v1.ShimLogResponse),
   info: unary(service, 'Info', google.protobuf.Empty, v1.InfoResponse),
+  health: unary(service, 'Health', google.protobuf.Empty, v1.HealthResponse),
   events: serverStream(service, 'Events', v1.EventsRequest, v1.Event),
   restartSlot: unary(service, 'RestartSlot', v1.RestartSlotRequest, google.protobuf.Empty),
 };

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { chmod, lstat, rename, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
@@ -25,6 +26,14 @@ export interface ListenOptions {
   readonly unlink?: boolean | undefined;
 }
 
+interface Listener {
+  readonly server: Server;
+  /** Path of its socket file, and the file's inode: another one there is not its own. */
+  readonly target: string;
+  readonly ino: number;
+  readonly unlink: boolean;
+}
+
 /** Milliseconds that `close` gives to replies on their way. */
 const closeGrace = 500;
 
@@ -32,7 +41,7 @@ const closeGrace = 500;
 export class TtrpcServer implements AsyncDisposable {
   readonly #options: TtrpcServerOptions;
   readonly #handlers: HandlerTable;
-  readonly #listeners: { readonly server: Server; readonly removeFile: () => Promise<void> }[] = [];
+  readonly #listeners: Listener[] = [];
   readonly #connections = new Set<ServerConnection>();
   #closing: Promise<void> | undefined;
 
@@ -62,11 +71,18 @@ export class TtrpcServer implements AsyncDisposable {
       const { ino } = await lstat(temporary);
       await rename(temporary, target);
       server.on('error', (error) => this.#report('accept failed', error));
-      this.#listeners.push({ server, removeFile: () => (options.unlink ? removeOwn(target, ino) : Promise.resolve()) });
+      this.#listeners.push({ server, target, ino, unlink: options.unlink ?? false });
     } catch (error) {
       server.close();
       throw TaskError.from(error, `listen at ${target}`);
     }
+  }
+
+  /** Where nobody finds it any more: its socket file was removed, or another one is in its place. */
+  lostAddresses(): string[] {
+    return this.#listeners
+      .filter(({ target, ino }) => lstatSync(target, { throwIfNoEntry: false })?.ino !== ino)
+      .map(({ target }) => target);
   }
 
   /** Stops listening, ends every call with UNAVAILABLE, sends replies that were made. Can be repeated. */
@@ -80,8 +96,8 @@ export class TtrpcServer implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const stopped = this.#listeners.map(async ({ server, removeFile }) => {
-      await removeFile();
+    const stopped = this.#listeners.map(async ({ server, target, ino, unlink }) => {
+      if (unlink) await removeOwn(target, ino);
       await new Promise<void>((resolve) => server.close(() => resolve()));
     });
     const reason = unavailable('the server is closing');

@@ -14,6 +14,9 @@ export interface Vitals {
   readonly heap: number;
 }
 
+/** Usual length of a window, in milliseconds. */
+export const vitalsWindow = 5000;
+
 export interface VitalsMonitorOptions {
   /** Length of a window in milliseconds. Default 5 000. */
   readonly window?: number | undefined;
@@ -31,7 +34,7 @@ export class VitalsMonitor implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #last: Vitals | undefined;
 
-  constructor({ window = 5000, onWindow }: VitalsMonitorOptions) {
+  constructor({ window = vitalsWindow, onWindow }: VitalsMonitorOptions) {
     this.#window.enable();
     this.#ever.enable();
     this.#last = this.#read();

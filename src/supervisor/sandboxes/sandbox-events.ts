@@ -42,6 +42,11 @@ export class SandboxEvents {
     this.#publish({ ref, endedUnseen }, sandboxExitEvent(fields));
   }
 
+  /** Events that are kept for clients who are away. */
+  get held(): number {
+    return this.#recovered.size;
+  }
+
   /** Drops what is kept of an earlier life of this id. */
   forget(ref: SandboxRef): void {
     this.#recovered.drop(ownerOf(ref));

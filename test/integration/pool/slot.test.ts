@@ -107,6 +107,17 @@ describe('a slot', () => {
     await expect(waiting[0]).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  it('is in trouble from the loss of its thread until the next one serves', async () => {
+    const { slot } = await open();
+    expect(slot.trouble).toBeUndefined();
+    const began = Date.now();
+    await expect(slot.run(operation('exit'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(slot.trouble).toMatchObject({ reason: expect.stringContaining('exited with code 3') });
+    expect(slot.trouble?.since).toBeGreaterThanOrEqual(began);
+    await threadOf(slot);
+    expect(slot.trouble).toBeUndefined();
+  });
+
   it('survives a row of losses, each thread later than the one before', async () => {
     const { slot, told } = await open();
     for (let round = 0; round < 3; round += 1) {
@@ -115,6 +126,7 @@ describe('a slot', () => {
     await threadOf(slot);
     expect(slot.losses).toBe(3);
     expect(told.filter((line) => line === 'replaced')).toHaveLength(3);
+    expect(slot.trouble).toBeUndefined();
   });
 
   it('does not open with an entry that cannot be loaded', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type ApiServer, createApiServer, type TaskManager } from '../../../src/api/index.ts';
+import { HealthBoard, type HealthSource } from '../../../src/daemon/health-board.ts';
 import { createEventTail, Exchange } from '../../../src/events/index.ts';
 import { notFound, unavailable, unimplemented } from '../../../src/shared/errors/index.ts';
 import { containersDefinition } from '../../../src/shared/grpc/index.ts';
@@ -58,6 +59,7 @@ export function scriptedSupervisor(script: Partial<TaskManager> = {}): TaskManag
       throw notFound(`no task and no shim "${id}": not found`);
     },
     slots: () => [],
+    counts: () => ({ tasks: 0, owedExits: 0 }),
     vitals: () => ({ delayP99: 0, delayMax: 0, delayP99Ever: 0, delayMaxEver: 0, heap: 0, memory: 0 }),
     restartSlot: async () => undefined,
     receive: () => undefined,
@@ -78,14 +80,21 @@ export interface Served {
 }
 
 /** A server on a socket of its own, with a real store and exchange; ended with the test. */
-export async function serve(script: Partial<TaskManager> = {}, logger: Logger = silentLogger): Promise<Served> {
+export async function serve(
+  script: Partial<TaskManager> = {},
+  logger: Logger = silentLogger,
+  health: HealthSource = () => [],
+): Promise<Served> {
   const directory = await mkdtemp(path.join(tmpdir(), 'shimd-api-'));
   const store = await Store.open(directory, { logger });
   const tail = createEventTail(store.events);
   const exchange = new Exchange({ tail });
+  const board = new HealthBoard({ logger, every: 100 });
+  board.add(health);
   const server = createApiServer({
     supervisor: scriptedSupervisor(script),
     services: { hold: () => undefined, stop: ({ task }) => Promise.reject(notFound(`task ${task} not found`)) },
+    health: board,
     store,
     exchange,
     tail,
@@ -103,6 +112,7 @@ export async function serve(script: Partial<TaskManager> = {}, logger: Logger = 
   onTestFinished(async () => {
     for (const client of clients) client.close();
     await server.close({ grace: 100 });
+    board.close();
     exchange.close(unavailable('test over'));
     await store.close();
     await rm(directory, { recursive: true, force: true });

@@ -10,6 +10,7 @@ import {
   leasesDefinition as leases,
   namespacesDefinition as namespaces,
 } from '../../../src/shared/grpc/index.ts';
+import type { Finding } from '../../../src/shared/health.ts';
 import { parseNamespace, parseShimId } from '../../../src/shared/identifiers.ts';
 import { containerd } from '../../../src/shared/proto/gen/services.js';
 import { createContainer, namespace, secondsOf, serve, spec } from './fixture.ts';
@@ -277,9 +278,97 @@ describe('Health', () => {
     expect(await client.call(health.check, { service })).toMatchObject({ status: 1 });
     await expect(client.call(health.check, { service: 'nobody' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
+
+  const failed = (component: string): Finding => ({ component, trouble: { state: 'failed', reason: 'broken' } });
+  const tasksName = 'containerd.services.tasks.v1.Tasks';
+  const containersName = 'containerd.services.containers.v1.Containers';
+
+  test.each([
+    ['the store has', [failed('store'), { component: 'slot/0' }], { '': 2, [tasksName]: 1, [containersName]: 2 }],
+    ['every slot has', [failed('slot/0'), failed('slot/1')], { '': 2, [tasksName]: 2, [containersName]: 1 }],
+    ['one slot has', [failed('slot/0'), { component: 'slot/1' }], { '': 1, [tasksName]: 1, [containersName]: 1 }],
+    ['what a service does not rest on has', [failed('shim/n/s'), failed('api')], { '': 1, [tasksName]: 1 }],
+  ])('says which services do not serve where %s failed', async (_, findings, statuses) => {
+    const { client } = await serve({}, undefined, () => findings);
+    for (const [service, status] of Object.entries(statuses)) {
+      const answer = await client.call(health.check, { service });
+      expect({ service, status: answer.status }).toEqual({ service, status });
+    }
+    expect(await client.call(health.check, { service: 'shimd.v1.Admin' })).toMatchObject({ status: 1 });
+  });
+
+  test('tells a watcher the status of now and each other one, and that a service is unknown, and stays with it', async () => {
+    let findings: Finding[] = [{ component: 'slot/0' }];
+    const { client } = await serve({}, undefined, () => findings);
+    const tasks = client.stream(health.watch, { service: tasksName });
+    const unknown = client.stream(health.watch, { service: 'nobody' });
+    const statuses = () => tasks.messages.map(({ status }) => status);
+    await expect.poll(statuses).toEqual([1]);
+    findings = [failed('slot/0')];
+    await expect.poll(statuses).toEqual([1, 2]);
+    findings = [{ component: 'slot/0' }];
+    await expect.poll(statuses).toEqual([1, 2, 1]);
+    expect(unknown.messages).toMatchObject([{ status: 3 }]);
+    for (const stream of [tasks, unknown]) {
+      stream.cancel();
+      await expect(stream.ended).rejects.toMatchObject({ code: 'CANCELLED' });
+    }
+  });
+
+  test('ends a watch with UNAVAILABLE when the server closes', async () => {
+    const { client, server } = await serve();
+    const watch = client.stream(health.watch, {});
+    await expect.poll(() => watch.messages.length).toBe(1);
+    await server.close({ grace: 100 });
+    await expect(watch.ended).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
 });
 
 describe('Admin', () => {
+  test('tells how each component is, since when and why, and the same in short with what there is', async () => {
+    const trouble = { state: 'degraded', reason: 'nearly full', since: 1_700_000_000_000 } as const;
+    const { client } = await serve({ counts: () => ({ tasks: 7, owedExits: 2 }) }, undefined, () => [
+      { component: 'store', trouble },
+      { component: 'slot/0' },
+    ]);
+    const { state, components } = await client.call(admin.health, {});
+    expect(state).toBe('degraded');
+    expect(components).toMatchObject([
+      { component: 'store', state: 'degraded', reason: 'nearly full' },
+      { component: 'slot/0', state: 'ok' },
+    ]);
+    expect(components.map(({ since }) => secondsOf(since))).toEqual([1_700_000_000, expect.any(Number)]);
+    expect(await client.call(admin.info, {})).toMatchObject({
+      tasks: 7,
+      owedExits: 2,
+      problems: ['store: nearly full'],
+    });
+  });
+
+  test('passes a log on part by part, with what of it was asked for', async () => {
+    const asked: unknown[] = [];
+    const { client } = await serve({
+      shimLog: async function* (of, id, request) {
+        asked.push([of, id, request]);
+        yield { shim: parseShimId('s1'), content: Buffer.from('one'), dropped: false };
+        yield { shim: parseShimId('s1'), content: Buffer.from('two'), dropped: true };
+      },
+    });
+    for (const request of [{ id: 'web' }, { id: 'web', lines: 0, follow: true }, { id: 'web', lines: 3, bytes: 9 }]) {
+      const stream = client.stream(admin.shimLog, request);
+      await stream.ended;
+      expect(stream.messages).toMatchObject([
+        { shim: 's1', content: Buffer.from('one'), dropped: false },
+        { shim: 's1', content: Buffer.from('two'), dropped: true },
+      ]);
+    }
+    expect(asked).toEqual([
+      [namespace, 'web', { follow: false }],
+      [namespace, 'web', { lines: 0, follow: true }],
+      [namespace, 'web', { lines: 3, bytes: 9, follow: false }],
+    ]);
+  });
+
   const exit = { pid: 3, status: 137, exitedAt: { seconds: 9, nanos: 0 } };
 
   test('deletes a task, by force where asked to', async () => {

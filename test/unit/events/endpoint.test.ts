@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -114,4 +114,16 @@ test('the socket file stays after close, refuses at once, and the next endpoint 
   await listen((envelope) => received.push(envelope));
   await (await dial()).call(forward, request());
   expect(received).toHaveLength(1);
+});
+
+test('tells where its socket is gone or another is in its place, and shims do not find it', async () => {
+  const endpoint = await listen(() => undefined);
+  expect(endpoint.health()).toEqual({ component: 'events-endpoint' });
+  await rename(socket, `${socket}.aside`);
+  const lost = { component: 'events-endpoint', trouble: { state: 'failed', reason: expect.stringContaining(socket) } };
+  expect(endpoint.health()).toEqual(lost);
+  await writeFile(socket, '');
+  expect(endpoint.health()).toEqual(lost);
+  await rename(`${socket}.aside`, socket);
+  expect(endpoint.health()).toEqual({ component: 'events-endpoint' });
 });

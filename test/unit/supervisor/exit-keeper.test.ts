@@ -23,15 +23,18 @@ describe.skipIf(process.getuid?.() !== 0)('on a full file system (only root can 
     expect(putUntilFull).toThrow(expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }));
 
     const ended = new TaskProcess(refOf('ended'), noStdio, { kind: 'running', pid: 1 }, silentLogger);
+    expect(keeper.trouble).toBeUndefined();
     const known = keeper.store(ended, { ...exit, owed: 'anybody', after: 7 });
     expect(known).toMatchObject({ status: 5 });
     ended.set({ kind: 'stopped', exit: known });
     expect(store.exits.get(ended.ref)).toBeUndefined();
     expect(keeper.get(ended.ref)).toMatchObject({ status: 5, owed: 'anybody' });
     keeper.setOwed(ended.ref, 'client');
+    expect(keeper.trouble).toMatchObject({ state: 'degraded', reason: expect.stringContaining('no room') });
 
     await rm(ballast);
     await waitFor(() => store.exits.get(ended.ref) !== undefined, { doing: 'the exit to be stored' });
+    expect(keeper.trouble).toBeUndefined();
     keeper.close();
     await store.close();
     expect((await openStore(directory)).exits.get(ended.ref)).toEqual({ ...exit, owed: 'client' });

@@ -108,6 +108,7 @@ export function fakeSlot(
     state: { kind: 'ready', threadId: id },
     operations: 0,
     losses: 0,
+    trouble: undefined,
     asked,
     restart: () => Promise.resolve(),
     run: <Reply>(operation: Operation) => {
