@@ -53,27 +53,32 @@ export function containersService({
       }
     }),
 
-    create: unary(containersDefinition.create, (request, context) => {
+    create: unary(containersDefinition.create, async (request, context) => {
       const namespace = context.namespace();
       const description = checkContainer(readContainer(request.container));
-      const container = containers.create(namespace, { ...description, labels: withoutEmpty(description.labels) });
+      const container = await containers.create(namespace, {
+        ...description,
+        labels: withoutEmpty(description.labels),
+      });
       exchange.publish(containerCreated(namespace, container));
       return { container: writeContainer(container) };
     }),
 
-    update: unary(containersDefinition.update, (request, context) => {
+    update: unary(containersDefinition.update, async (request, context) => {
       const namespace = context.namespace();
       const wanted = readContainer(request.container);
       const mask = request.updateMask?.paths ?? [];
-      const container = containers.update(namespace, wanted.id, (current) => updateContainer(current, wanted, mask));
+      const container = await containers.update(namespace, wanted.id, (current) =>
+        updateContainer(current, wanted, mask),
+      );
       exchange.publish(containerUpdated(namespace, container));
       return { container: writeContainer(container) };
     }),
 
-    delete: unary(containersDefinition.delete, (request, context) => {
+    delete: unary(containersDefinition.delete, async (request, context) => {
       const namespace = context.namespace();
       const id = parseTaskId(request.id);
-      containers.delete(namespace, id);
+      await containers.delete(namespace, id);
       exchange.publish(containerDeleted(namespace, id));
       return {};
     }),

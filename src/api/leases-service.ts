@@ -12,15 +12,15 @@ const maxIdLength = 512;
 /** `containerd.services.leases.v1.Leases`. There is nothing here that a lease keeps from being collected. */
 export function leasesService({ leases }: { readonly leases: LeaseStore }): Service<typeof leasesDefinition> {
   return {
-    create: unary(leasesDefinition.create, (request, context) => {
+    create: unary(leasesDefinition.create, async (request, context) => {
       const namespace = context.namespace();
       checkLabels(request.labels, 'lease.Labels');
       const id = request.id === '' ? generateId() : parseLeaseId(request.id);
-      return { lease: writeLease(leases.create(namespace, id, withoutEmpty(request.labels))) };
+      return { lease: writeLease(await leases.create(namespace, id, withoutEmpty(request.labels))) };
     }),
 
-    delete: unary(leasesDefinition.delete, (request, context) => {
-      leases.delete(context.namespace(), parseLeaseId(request.id));
+    delete: unary(leasesDefinition.delete, async (request, context) => {
+      await leases.delete(context.namespace(), parseLeaseId(request.id));
       return {};
     }),
 
@@ -35,13 +35,13 @@ export function leasesService({ leases }: { readonly leases: LeaseStore }): Serv
       return { leases: found.map(writeLease) };
     }),
 
-    addResource: unary(leasesDefinition.addResource, (request, context) => {
-      leases.addResource(context.namespace(), parseLeaseId(request.id), parseResource(request.resource));
+    addResource: unary(leasesDefinition.addResource, async (request, context) => {
+      await leases.addResource(context.namespace(), parseLeaseId(request.id), parseResource(request.resource));
       return {};
     }),
 
-    deleteResource: unary(leasesDefinition.deleteResource, (request, context) => {
-      leases.deleteResource(context.namespace(), parseLeaseId(request.id), parseResource(request.resource));
+    deleteResource: unary(leasesDefinition.deleteResource, async (request, context) => {
+      await leases.deleteResource(context.namespace(), parseLeaseId(request.id), parseResource(request.resource));
       return {};
     }),
 

@@ -38,17 +38,17 @@ export function namespacesService(options: NamespacesServiceOptions): Service<ty
       return { namespaces: found.map(writeNamespace) };
     }),
 
-    create: unary(namespacesDefinition.create, (request) => {
+    create: unary(namespacesDefinition.create, async (request) => {
       const { name, labels } = readNamespace(request.namespace);
-      const created = namespaces.create(name, withoutEmpty(labels));
+      const created = await namespaces.create(name, withoutEmpty(labels));
       exchange.publish(namespaceCreated(created));
       return { namespace: writeNamespace(created) };
     }),
 
-    update: unary(namespacesDefinition.update, (request) => {
+    update: unary(namespacesDefinition.update, async (request) => {
       const { name, labels } = readNamespace(request.namespace);
       const mask = request.updateMask?.paths ?? [];
-      const updated = namespaces.update(name, (current) => withoutEmpty(updateLabels(current, labels, mask)));
+      const updated = await namespaces.update(name, (current) => withoutEmpty(updateLabels(current, labels, mask)));
       exchange.publish(namespaceUpdated(updated));
       return { namespace: writeNamespace(updated) };
     }),
@@ -56,7 +56,7 @@ export function namespacesService(options: NamespacesServiceOptions): Service<ty
     delete: unary(namespacesDefinition.delete, async (request, context) => {
       const name = parseNamespace(request.name);
       const running = await tasks.list(name, context.limits);
-      namespaces.delete(name, running.length > 0 ? ['tasks'] : []);
+      await namespaces.delete(name, running.length > 0 ? ['tasks'] : []);
       exchange.publish(namespaceDeleted(name));
       return {};
     }),

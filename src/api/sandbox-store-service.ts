@@ -20,23 +20,23 @@ export function sandboxStoreService({
   readonly sandboxes: SandboxStore;
 }): Service<typeof sandboxStoreDefinition> {
   return {
-    create: unary(sandboxStoreDefinition.create, (request, context) => {
+    create: unary(sandboxStoreDefinition.create, async (request, context) => {
       const namespace = context.namespace();
       const description = checkSandbox(readSandbox(request.sandbox));
-      const sandbox = sandboxes.create(namespace, { ...description, labels: withoutEmpty(description.labels) });
+      const sandbox = await sandboxes.create(namespace, { ...description, labels: withoutEmpty(description.labels) });
       return { sandbox: writeSandbox(sandbox) };
     }),
 
-    update: unary(sandboxStoreDefinition.update, (request, context) => {
+    update: unary(sandboxStoreDefinition.update, async (request, context) => {
       const wanted = readSandbox(request.sandbox);
-      const sandbox = sandboxes.update(context.namespace(), wanted.id, (current) =>
+      const sandbox = await sandboxes.update(context.namespace(), wanted.id, (current) =>
         updateSandbox(current, wanted, request.fields),
       );
       return { sandbox: writeSandbox(sandbox) };
     }),
 
-    delete: unary(sandboxStoreDefinition.delete, (request, context) => {
-      sandboxes.delete(context.namespace(), parseSandboxId(request.sandboxId));
+    delete: unary(sandboxStoreDefinition.delete, async (request, context) => {
+      await sandboxes.delete(context.namespace(), parseSandboxId(request.sandboxId));
       return {};
     }),
 

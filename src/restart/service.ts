@@ -222,7 +222,7 @@ export class Service {
     const isOpen = attempt?.open === true;
     if (this.#wish.kind !== 'running' || this.#wish.policy.kind === 'no' || (!isOpen && launch !== undefined)) return;
     const made = launch ?? (await this.#launch());
-    this.#write({
+    await this.#write({
       ...(made === undefined ? {} : { launch: made }),
       ...(attempt === undefined ? {} : { attempt: { ...attempt, open: false } }),
     });
@@ -249,18 +249,18 @@ export class Service {
     const { error: earlier } = this.#record;
     const record: RestartRecord = { ...made, attempt, ...(earlier === undefined ? {} : { error: earlier }) };
     const container =
-      this.#write(record, decision.counts ? 1 : 0) ?? store.containers.find(this.ref.namespace, this.ref.task);
+      (await this.#write(record, decision.counts ? 1 : 0)) ?? store.containers.find(this.ref.namespace, this.ref.task);
     const wish = this.#wish;
     if (container === undefined || wish.kind !== 'running' || this.#closed) return;
     const fields = { ...this.ref, policy: wish.policy.kind, count: wish.count, row: attempt.row };
     try {
       const { pid } = await replaceTask(this.#parts, this.ref, { container, launch, log: wish.log });
-      this.#write({ ...made, attempt: { ...attempt, open: false } });
+      await this.#write({ ...made, attempt: { ...attempt, open: false } });
       logger.info('service restarted', { ...fields, pid });
     } catch (error) {
       const { message } = TaskError.from(error);
       if (!this.#closed) logger.warn('restart failed', { ...fields, error: message });
-      this.#write({ ...record, error: message.slice(0, 1000) });
+      await this.#write({ ...record, error: message.slice(0, 1000) });
     }
     // What the new task does meanwhile is seen by the next look, which also sets the time of the next try.
     this.#lookAgain = true;
@@ -270,13 +270,13 @@ export class Service {
    * Writes down what is known, and `more` restarts. A full disk keeps no service down: what cannot be written is kept in
    * memory. Undefined where the container is gone or was not written.
    */
-  #write(record: RestartRecord, more = 0): Container | undefined {
+  async #write(record: RestartRecord, more = 0): Promise<Container | undefined> {
     const { store, changed, logger, ended } = this.#parts;
     const { namespace, task } = this.ref;
     // The next daemon finds it half done.
     if (ended.aborted) return undefined;
     try {
-      const container = store.containers.update(namespace, task, (current) => {
+      const container = await store.containers.update(namespace, task, (current) => {
         const count = readWish(current.labels);
         const labels =
           more === 0 || count.kind !== 'running'

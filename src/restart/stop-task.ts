@@ -28,7 +28,7 @@ export async function stopTask(
   quiet: () => Promise<void> | undefined,
 ): Promise<Exit | undefined> {
   const { tasks } = parts;
-  const marked = markStopped(parts, ref);
+  const marked = await markStopped(parts, ref);
   await quiet();
   try {
     const view = await tasks.get(ref);
@@ -49,10 +49,10 @@ export async function stopTask(
 }
 
 /** False for a container that is no service, or is not there. */
-function markStopped({ store, changed }: Parts, ref: TaskRef): boolean {
+async function markStopped({ store, changed }: Parts, ref: TaskRef): Promise<boolean> {
   const found = store.containers.find(ref.namespace, ref.task);
   if (found === undefined || !isService(found.labels)) return false;
-  const container = store.containers.update(ref.namespace, ref.task, (current) => ({
+  const container = await store.containers.update(ref.namespace, ref.task, (current) => ({
     ...current,
     labels: { ...current.labels, [restartLabels.status]: 'stopped', [restartLabels.explicitlyStopped]: 'true' },
   }));

@@ -11,7 +11,7 @@ export const containerTable = 'containers';
 /** Told of a container that was stored or changed; undefined for one that was deleted. */
 export type ContainerListener = (namespace: Namespace, id: TaskId, container: Container | undefined) => void;
 
-/** Containers by (namespace, id). A change is on the disk when its method returns. */
+/** Containers by (namespace, id). A change is on the disk, and seen by readers, when its method resolves. */
 export class ContainerStore {
   readonly #environment: Environment;
   readonly #table: Table;
@@ -25,15 +25,15 @@ export class ContainerStore {
   }
 
   /** Stores a new container, and its namespace where it is the first thing in it. Throws ALREADY_EXISTS. */
-  create(namespace: Namespace, description: ContainerDescription): Container {
+  async create(namespace: Namespace, description: ContainerDescription): Promise<Container> {
     const now = timestampNow();
     const container: Container = { ...description, createdAt: now, updatedAt: now };
     const value = Buffer.from(encodeContainer(container));
     const key = keyOf(namespace, container.id);
-    this.#environment.write(value.length, () => {
-      if (this.#table.doesExist(key)) throw alreadyExists(`container ${quote(container.id)}: already exists`);
-      this.#namespaces.ensure(namespace);
-      this.#table.putSync(key, value);
+    await this.#environment.change((change) => {
+      if (change.get(this.#table, key)) throw alreadyExists(`container ${quote(container.id)}: already exists`);
+      this.#namespaces.ensure(change, namespace);
+      change.put(this.#table, key, value);
     });
     this.#tell(namespace, container.id, container);
     return container;
@@ -67,23 +67,32 @@ export class ContainerStore {
     return Array.from(entries, ({ key, value }) => decodeContainer(parseTaskId(partsOf(key)[1] ?? ''), value));
   }
 
-  /** Replaces a container by what `change` makes of it. Throws NOT_FOUND, and what `change` throws. */
-  update(namespace: Namespace, id: TaskId, change: (current: Container) => ContainerDescription): Container {
-    const current = this.find(namespace, id);
-    if (!current) throw notFound(`container ${quote(id)}: not found`);
-    const updated: Container = { ...change(current), id, createdAt: current.createdAt, updatedAt: timestampNow() };
-    const value = Buffer.from(encodeContainer(updated));
-    this.#environment.write(value.length, () => {
-      this.#table.putSync(keyOf(namespace, id), value);
+  /** Replaces a container by what `edit` makes of it. Throws NOT_FOUND, and what `edit` throws. */
+  async update(
+    namespace: Namespace,
+    id: TaskId,
+    edit: (current: Container) => ContainerDescription,
+  ): Promise<Container> {
+    const key = keyOf(namespace, id);
+    const updated = await this.#environment.change((change): Container => {
+      const stored = change.get(this.#table, key);
+      if (!stored) throw notFound(`container ${quote(id)}: not found`);
+      const current = decodeContainer(id, stored);
+      const container = { ...edit(current), id, createdAt: current.createdAt, updatedAt: timestampNow() };
+      change.put(this.#table, key, Buffer.from(encodeContainer(container)));
+      return container;
     });
     this.#tell(namespace, id, updated);
     return updated;
   }
 
   /** Throws NOT_FOUND. */
-  delete(namespace: Namespace, id: TaskId): void {
-    const removed = this.#environment.write(0, () => this.#table.removeSync(keyOf(namespace, id)));
-    if (!removed) throw notFound(`container ${id}: not found`);
+  async delete(namespace: Namespace, id: TaskId): Promise<void> {
+    const key = keyOf(namespace, id);
+    await this.#environment.change((change) => {
+      if (!change.get(this.#table, key)) throw notFound(`container ${id}: not found`);
+      change.remove(this.#table, key);
+    });
     this.#tell(namespace, id, undefined);
   }
 

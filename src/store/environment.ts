@@ -3,8 +3,11 @@ import path from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { hasCode, isErrnoException, TaskError } from '../shared/errors/index.ts';
 import type { Trouble } from '../shared/health.ts';
+import { deadlineIn, until } from '../shared/util/deadline.ts';
 import { checkDatabaseFile } from './database-file.ts';
+import { GroupCommit } from './group-commit.ts';
 import { Reserve } from './reserve.ts';
+import type { Change, WriteSet } from './write-set.ts';
 
 /** A named table of an environment: keys and values are bytes. */
 export type Table = Database<Buffer, Buffer>;
@@ -22,8 +25,10 @@ export interface EnvironmentOptions {
 /** What has to fit on the file system before a database is made or opened. */
 const smallestFreeSpace = 1024 * 1024;
 const lockFileSize = 16 * 1024;
+/** Milliseconds that lmdb has to say why a commit failed. */
+const reasonPatience = 1000;
 
-/** One LMDB file. Every write is a synchronous transaction: lmdb's asynchronous ones reject promises nobody can reach. */
+/** One LMDB file. */
 export class Environment {
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #tables: ReadonlyMap<string, Table>;
@@ -32,6 +37,7 @@ export class Environment {
   readonly #durability: EnvironmentOptions['durability'];
   /** The latest write, where the file system refused it, and the first of those in a row. */
   #refused: { readonly error: TaskError; readonly bytes: number; readonly since: number } | undefined;
+  readonly #group: GroupCommit;
   #closed = false;
 
   private constructor(file: string, options: EnvironmentOptions) {
@@ -41,6 +47,11 @@ export class Environment {
     this.#root = openRoot(file, options);
     this.#tables = new Map(options.tables.map((name) => [name, openTable(this.#root, name)]));
     this.#reserve = new Reserve(file);
+    this.#group = new GroupCommit({
+      name: `the metadata database ${file}`,
+      reserve: (bytes, changes) => this.#makeRoom(bytes, changes),
+      commit: (writes) => this.#commit(writes),
+    });
   }
 
   /**
@@ -63,16 +74,24 @@ export class Environment {
   }
 
   /**
-   * Runs `action` as one transaction; what it throws undoes the transaction. `bytes` is about how much it puts, 0 for removals.
+   * Changes what is in it, without ever keeping the thread waiting for the disk: resolves when what `make` wrote is durable, with
+   * what it returned. `make` runs later, when all changes before it were made, and must not write in any other way; what it throws
+   * undoes it. Readers see the change when it is durable.
+   * Throws RESOURCE_EXHAUSTED where the file system is full, DEADLINE_EXCEEDED after a minute.
+   */
+  async change<T>(make: (change: Change) => T): Promise<T> {
+    this.#assertOpen();
+    return this.#group.change(make);
+  }
+
+  /**
+   * Runs `action` as one transaction, at once; what it throws undoes the transaction. `bytes` is about how much it puts, 0 for
+   * removals. Waits for the disk where durability is `disk`: then it is for the time before anybody else uses it.
    * Throws RESOURCE_EXHAUSTED where the file system is full.
    */
   write<T>(bytes: number, action: () => T): T {
-    if (this.#closed) throw new TaskError('UNAVAILABLE', `the metadata database ${this.#file} is closed: unavailable`);
-    try {
-      this.#reserve.ensure(usedBytes(this.#root), bytes);
-    } catch (error) {
-      throw this.#note(TaskError.from(error), bytes);
-    }
+    this.#assertOpen();
+    this.#makeRoom(bytes, 1);
     try {
       const result = this.#root.transactionSync(action);
       if (bytes > 0) this.#refused = undefined;
@@ -109,9 +128,53 @@ export class Environment {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#group.idle();
     if (this.#durability === 'process') this.#reserve.flush();
     this.#reserve.close();
     await this.#root.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new TaskError('UNAVAILABLE', `the metadata database ${this.#file} is closed: unavailable`);
+  }
+
+  #makeRoom(bytes: number, changes: number): void {
+    try {
+      this.#reserve.ensure(usedBytes(this.#root), bytes, changes);
+    } catch (error) {
+      throw this.#note(TaskError.from(error), bytes);
+    }
+  }
+
+  async #commit(writes: WriteSet): Promise<void> {
+    try {
+      await this.#root.batch(() => {
+        for (const { table, key, value } of writes.writes()) {
+          // One promise stands for all of them.
+          if (value === undefined) ignore(table.remove(key));
+          else ignore(table.put(key, value));
+        }
+      });
+      if (writes.bytes > 0) this.#refused = undefined;
+    } catch (error) {
+      const failure = storageError(await reasonOf(error), `write to the metadata database ${this.#file}`);
+      throw this.#note(failure, writes.bytes);
+    }
+  }
+}
+
+function ignore(promise: Promise<boolean>): void {
+  promise.catch(() => undefined);
+}
+
+/** lmdb tells why a commit failed by a promise beside the error, which nobody else must be left to find rejected. */
+async function reasonOf(failure: unknown): Promise<unknown> {
+  if (!(failure instanceof Error && 'commitError' in failure && failure.commitError instanceof Promise)) return failure;
+  try {
+    await until(failure.commitError, { deadline: deadlineIn(reasonPatience), doing: 'asking lmdb why it failed' });
+    return failure;
+  } catch (reason) {
+    return reason;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Environment, Table } from './environment.ts';
 import { decodeJson, encodeJson, isRecord, parseLabels, parseString, parseTimestamp } from './json-value.ts';
 import { keyOf, partsOf, rangeOf } from './keys.ts';
 import type { NamespaceStore } from './namespace-store.ts';
+import type { Change } from './write-set.ts';
 
 export const leaseTable = 'leases';
 
@@ -28,7 +29,7 @@ interface StoredLease extends Lease {
   readonly resources: readonly LeaseResource[];
 }
 
-/** Leases by (namespace, id). A change is on the disk when its method returns. */
+/** Leases by (namespace, id). A change is on the disk, and seen by readers, when its method resolves. */
 export class LeaseStore {
   readonly #environment: Environment;
   readonly #table: Table;
@@ -41,23 +42,26 @@ export class LeaseStore {
   }
 
   /** Stores a new lease, and its namespace where it is the first thing in it. Throws ALREADY_EXISTS. */
-  create(namespace: Namespace, id: string, labels: Readonly<Record<string, string>>): Lease {
-    this.removeExpired(namespace);
+  async create(namespace: Namespace, id: string, labels: Readonly<Record<string, string>>): Promise<Lease> {
     const lease: StoredLease = { id, createdAt: timestampNow(), labels, resources: [] };
     const value = encodeJson(lease);
     const key = keyOf(namespace, id);
-    this.#environment.write(value.length, () => {
-      if (this.#table.doesExist(key)) throw alreadyExists(`lease ${JSON.stringify(id)}: already exists`);
-      this.#namespaces.ensure(namespace);
-      this.#table.putSync(key, value);
+    await this.#environment.change((change) => {
+      this.#removeExpired(change, namespace);
+      if (change.get(this.#table, key)) throw alreadyExists(`lease ${JSON.stringify(id)}: already exists`);
+      this.#namespaces.ensure(change, namespace);
+      change.put(this.#table, key, value);
     });
     return { id, createdAt: lease.createdAt, labels };
   }
 
   /** Throws NOT_FOUND. */
-  delete(namespace: Namespace, id: string): void {
-    const removed = this.#environment.write(0, () => this.#table.removeSync(keyOf(namespace, id)));
-    if (!removed) throw notFound(`lease ${JSON.stringify(id)}: not found`);
+  async delete(namespace: Namespace, id: string): Promise<void> {
+    const key = keyOf(namespace, id);
+    await this.#environment.change((change) => {
+      if (!change.get(this.#table, key)) throw missing(id);
+      change.remove(this.#table, key);
+    });
   }
 
   /** The leases of a namespace that have not expired, in the order of their ids. */
@@ -70,8 +74,8 @@ export class LeaseStore {
   }
 
   /** Throws NOT_FOUND, and RESOURCE_EXHAUSTED past the most that a lease can have. Adding one twice is adding it once. */
-  addResource(namespace: Namespace, id: string, resource: LeaseResource): void {
-    this.#change(namespace, id, (resources) => {
+  addResource(namespace: Namespace, id: string, resource: LeaseResource): Promise<void> {
+    return this.#edit(namespace, id, (resources) => {
       const others = resources.filter((other) => !isSame(other, resource));
       if (others.length >= maxResources) {
         throw new TaskError(
@@ -84,8 +88,8 @@ export class LeaseStore {
   }
 
   /** Throws NOT_FOUND for an unknown lease. */
-  deleteResource(namespace: Namespace, id: string, resource: LeaseResource): void {
-    this.#change(namespace, id, (resources) => resources.filter((other) => !isSame(other, resource)));
+  deleteResource(namespace: Namespace, id: string, resource: LeaseResource): Promise<void> {
+    return this.#edit(namespace, id, (resources) => resources.filter((other) => !isSame(other, resource)));
   }
 
   /** Throws NOT_FOUND. */
@@ -94,12 +98,14 @@ export class LeaseStore {
   }
 
   /** Removes the leases of a namespace whose time is over. */
-  removeExpired(namespace: Namespace): void {
-    const expired = this.#stored(namespace).filter((lease) => hasExpired(lease));
-    if (expired.length === 0) return;
-    this.#environment.write(0, () => {
-      for (const lease of expired) this.#table.removeSync(keyOf(namespace, lease.id));
-    });
+  removeExpired(namespace: Namespace): Promise<void> {
+    return this.#environment.change((change) => this.#removeExpired(change, namespace));
+  }
+
+  #removeExpired(change: Change, namespace: Namespace): void {
+    for (const lease of this.#stored(namespace)) {
+      if (hasExpired(lease)) change.remove(this.#table, keyOf(namespace, lease.id));
+    }
   }
 
   #stored(namespace: Namespace): StoredLease[] {
@@ -110,21 +116,27 @@ export class LeaseStore {
 
   #get(namespace: Namespace, id: string): StoredLease {
     const value = this.#table.get(keyOf(namespace, id));
-    if (value === undefined) throw notFound(`lease ${JSON.stringify(id)}: not found`);
+    if (value === undefined) throw missing(id);
     return decodeLease(id, value);
   }
 
-  #change(
+  #edit(
     namespace: Namespace,
     id: string,
-    change: (resources: readonly LeaseResource[]) => readonly LeaseResource[],
-  ): void {
-    const lease = this.#get(namespace, id);
-    const value = encodeJson({ ...lease, resources: change(lease.resources) });
-    this.#environment.write(value.length, () => {
-      this.#table.putSync(keyOf(namespace, id), value);
+    edit: (resources: readonly LeaseResource[]) => readonly LeaseResource[],
+  ): Promise<void> {
+    const key = keyOf(namespace, id);
+    return this.#environment.change((change) => {
+      const stored = change.get(this.#table, key);
+      if (stored === undefined) throw missing(id);
+      const lease = decodeLease(id, stored);
+      change.put(this.#table, key, encodeJson({ ...lease, resources: edit(lease.resources) }));
     });
   }
+}
+
+function missing(id: string): Error {
+  return notFound(`lease ${JSON.stringify(id)}: not found`);
 }
 
 function hasExpired(lease: Lease): boolean {

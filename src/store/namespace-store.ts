@@ -3,6 +3,7 @@ import { type Namespace, parseNamespace } from '../shared/identifiers.ts';
 import type { Environment, Table } from './environment.ts';
 import { decodeJson, encodeJson, parseLabels } from './json-value.ts';
 import { keyOf, rangeOf } from './keys.ts';
+import type { Change } from './write-set.ts';
 
 export const namespaceTable = 'namespaces';
 
@@ -17,7 +18,7 @@ export interface NamespaceContents {
   readonly drops: readonly Table[];
 }
 
-/** Namespaces and their labels. A change is on the disk when its method returns. */
+/** Namespaces and their labels. A change is on the disk, and seen by readers, when its method resolves. */
 export class NamespaceStore {
   readonly #environment: Environment;
   readonly #table: Table;
@@ -30,18 +31,17 @@ export class NamespaceStore {
   }
 
   /** Throws ALREADY_EXISTS. */
-  create(name: Namespace, labels: Readonly<Record<string, string>>): NamespaceEntry {
-    const value = encodeJson({ labels });
-    this.#environment.write(value.length, () => {
-      if (this.#table.doesExist(keyOf(name))) throw alreadyExists(`namespace ${quote(name)}: already exists`);
-      this.#table.putSync(keyOf(name), value);
+  async create(name: Namespace, labels: Readonly<Record<string, string>>): Promise<NamespaceEntry> {
+    await this.#environment.change((change) => {
+      if (change.get(this.#table, keyOf(name))) throw alreadyExists(`namespace ${quote(name)}: already exists`);
+      change.put(this.#table, keyOf(name), encodeJson({ labels }));
     });
     return { name, labels };
   }
 
-  /** Makes the namespace unless it is there; for the transaction that puts the first thing into it. */
-  ensure(name: Namespace): void {
-    if (!this.#table.doesExist(keyOf(name))) this.#table.putSync(keyOf(name), encodeJson({ labels: {} }));
+  /** Makes the namespace unless it is there; for the change that puts the first thing into it. */
+  ensure(change: Change, name: Namespace): void {
+    if (!change.get(this.#table, keyOf(name))) change.put(this.#table, keyOf(name), encodeJson({ labels: {} }));
   }
 
   /** The labels of a namespace; none for one that is not there. */
@@ -61,23 +61,23 @@ export class NamespaceStore {
   /** Replaces the labels. Throws NOT_FOUND. */
   update(
     name: Namespace,
-    change: (labels: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
-  ): NamespaceEntry {
-    if (!this.#table.doesExist(keyOf(name))) throw notFound(`namespace ${quote(name)}: not found`);
-    const labels = change(this.labels(name));
-    const value = encodeJson({ labels });
-    this.#environment.write(value.length, () => {
-      this.#table.putSync(keyOf(name), value);
+    edit: (labels: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+  ): Promise<NamespaceEntry> {
+    return this.#environment.change((change) => {
+      const stored = change.get(this.#table, keyOf(name));
+      if (!stored) throw notFound(`namespace ${quote(name)}: not found`);
+      const labels = edit(decodeLabels(stored));
+      change.put(this.#table, keyOf(name), encodeJson({ labels }));
+      return { name, labels };
     });
-    return { name, labels };
   }
 
   /** Throws NOT_FOUND, and FAILED_PRECONDITION where something is left in it; `alsoHolds` names what is known elsewhere. */
-  delete(name: Namespace, alsoHolds: readonly string[] = []): void {
-    this.#environment.write(0, () => {
-      if (!this.#table.doesExist(keyOf(name))) throw notFound(`namespace ${quote(name)}: not found`);
+  async delete(name: Namespace, alsoHolds: readonly string[] = []): Promise<void> {
+    await this.#environment.change((change) => {
+      if (!change.get(this.#table, keyOf(name))) throw notFound(`namespace ${quote(name)}: not found`);
       const left = Object.entries(this.#contents.holds)
-        .filter(([, table]) => table.getKeysCount({ ...rangeOf(name), limit: 1 }) > 0)
+        .filter(([, table]) => !isEmpty(change.keys(table, rangeOf(name))))
         .map(([kind]) => kind);
       const kinds = [...left, ...alsoHolds];
       if (kinds.length > 0) {
@@ -86,11 +86,16 @@ export class NamespaceStore {
         );
       }
       for (const table of this.#contents.drops) {
-        for (const key of Array.from(table.getKeys(rangeOf(name)))) table.removeSync(key);
+        for (const key of Array.from(change.keys(table, rangeOf(name)))) change.remove(table, key);
       }
-      this.#table.removeSync(keyOf(name));
+      change.remove(this.#table, keyOf(name));
     });
   }
+}
+
+function isEmpty(keys: Iterable<Buffer>): boolean {
+  for (const _ of keys) return false;
+  return true;
 }
 
 function decodeLabels(value: Uint8Array): Record<string, string> {

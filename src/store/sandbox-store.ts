@@ -8,7 +8,7 @@ import { decodeSandbox, encodeSandbox, type SandboxDescription, type SandboxEntr
 
 export const sandboxTable = 'sandboxes';
 
-/** Sandboxes' metadata by (namespace, id); nothing runs because of it. A change is on the disk when its method returns. */
+/** Sandboxes' metadata by (namespace, id); nothing runs because of it. A change is on the disk, and seen by readers, when its method resolves. */
 export class SandboxStore {
   readonly #environment: Environment;
   readonly #table: Table;
@@ -21,15 +21,17 @@ export class SandboxStore {
   }
 
   /** Stores a new sandbox, and its namespace where it is the first thing in it. Throws ALREADY_EXISTS. */
-  create(namespace: Namespace, description: SandboxDescription): SandboxEntry {
+  async create(namespace: Namespace, description: SandboxDescription): Promise<SandboxEntry> {
     const now = timestampNow();
     const sandbox: SandboxEntry = { ...description, createdAt: now, updatedAt: now };
     const value = Buffer.from(encodeSandbox(sandbox));
     const key = keyOf(namespace, sandbox.id);
-    this.#environment.write(value.length, () => {
-      if (this.#table.doesExist(key)) throw alreadyExists(`sandbox ${JSON.stringify(sandbox.id)}: already exists`);
-      this.#namespaces.ensure(namespace);
-      this.#table.putSync(key, value);
+    await this.#environment.change((change) => {
+      if (change.get(this.#table, key)) {
+        throw alreadyExists(`sandbox ${JSON.stringify(sandbox.id)}: already exists`);
+      }
+      this.#namespaces.ensure(change, namespace);
+      change.put(this.#table, key, value);
     });
     return sandbox;
   }
@@ -58,21 +60,30 @@ export class SandboxStore {
     return Array.from(entries, ({ key, value }) => decodeSandbox(parseSandboxId(partsOf(key)[1] ?? ''), value));
   }
 
-  /** Replaces a sandbox by what `change` makes of it. Throws NOT_FOUND, and what `change` throws. */
-  update(namespace: Namespace, id: SandboxId, change: (current: SandboxEntry) => SandboxDescription): SandboxEntry {
-    const current = this.get(namespace, id);
-    const updated: SandboxEntry = { ...change(current), id, createdAt: current.createdAt, updatedAt: timestampNow() };
-    const value = Buffer.from(encodeSandbox(updated));
-    this.#environment.write(value.length, () => {
-      this.#table.putSync(keyOf(namespace, id), value);
+  /** Replaces a sandbox by what `edit` makes of it. Throws NOT_FOUND, and what `edit` throws. */
+  update(
+    namespace: Namespace,
+    id: SandboxId,
+    edit: (current: SandboxEntry) => SandboxDescription,
+  ): Promise<SandboxEntry> {
+    const key = keyOf(namespace, id);
+    return this.#environment.change((change) => {
+      const stored = change.get(this.#table, key);
+      if (!stored) throw missing(namespace, id);
+      const current = decodeSandbox(id, stored);
+      const updated: SandboxEntry = { ...edit(current), id, createdAt: current.createdAt, updatedAt: timestampNow() };
+      change.put(this.#table, key, Buffer.from(encodeSandbox(updated)));
+      return updated;
     });
-    return updated;
   }
 
   /** Throws NOT_FOUND. */
-  delete(namespace: Namespace, id: SandboxId): void {
-    const removed = this.#environment.write(0, () => this.#table.removeSync(keyOf(namespace, id)));
-    if (!removed) throw missing(namespace, id);
+  async delete(namespace: Namespace, id: SandboxId): Promise<void> {
+    const key = keyOf(namespace, id);
+    await this.#environment.change((change) => {
+      if (!change.get(this.#table, key)) throw missing(namespace, id);
+      change.remove(this.#table, key);
+    });
   }
 }
 

@@ -65,7 +65,6 @@ export class Store {
     this.events = events;
     this.sandboxExits = new LmdbSandboxExitStore(exits);
     this.instance = { uuid: instanceUuid(metadata) };
-    for (const { name } of this.namespaces.list()) this.leases.removeExpired(name);
   }
 
   /**
@@ -95,7 +94,9 @@ export class Store {
       marker.write('open');
       events = EventLog.open(eventLogDirectory(directory), { ...options, trusted });
       exits = await Environment.open(file, { tables: [metaTable, exitTable, sandboxExitTable], durability: 'process' });
-      return new Store(directory, { metadata, exits, events, marker });
+      const store = new Store(directory, { metadata, exits, events, marker });
+      await Promise.all(store.namespaces.list().map(({ name }) => store.leases.removeExpired(name)));
+      return store;
     } catch (error) {
       events?.close();
       await exits?.close();

@@ -25,21 +25,39 @@ describe.skipIf(process.getuid?.() !== 0)('Store on a full file system (only roo
     const store = await openStore(directory);
     const big = { spec: { typeUrl: 'spec', value: new Uint8Array(20_000) } };
     let stored = 0;
-    const createUntilFull = () => {
-      for (;;) store.containers.create(namespace, container(`c${stored++}`, big));
+    const createUntilFull = async () => {
+      for (;;) await store.containers.create(namespace, container(`c${stored++}`, big));
     };
-    expect(createUntilFull).toThrow(exhausted);
+    await expect(createUntilFull()).rejects.toEqual(exhausted);
     for (let i = 0; i < 20; i++) {
-      expect(() => store.containers.create(namespace, container('one-more', big))).toThrow(exhausted);
+      await expect(store.containers.create(namespace, container('one-more', big))).rejects.toEqual(exhausted);
     }
     expect(store.containers.page(namespace, { limit: 10_000 })).toHaveLength(stored - 1);
 
-    for (let i = 0; i < stored - 1; i++) store.containers.delete(namespace, parseTaskId(`c${i}`));
+    for (let i = 0; i < stored - 1; i++) await store.containers.delete(namespace, parseTaskId(`c${i}`));
     expect(store.containers.page(namespace, { limit: 10_000 })).toEqual([]);
     await store.close();
 
     const again = await openStore(directory);
     expect(again.containers.page(namespace, { limit: 10_000 })).toEqual([]);
+  });
+
+  test('takes of many that come at once those that fit, and can remove them all at once', async () => {
+    const directory = await smallFileSystem(6 * 1024 * 1024);
+    const store = await openStore(directory);
+    const big = { spec: { typeUrl: 'spec', value: new Uint8Array(20_000) } };
+    const ids = Array.from({ length: 600 }, (_, i) => `c${i}`);
+    const settled = await Promise.allSettled(ids.map((id) => store.containers.create(namespace, container(id, big))));
+    const refused = settled.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const outcome of refused) expect(outcome).toMatchObject({ reason: exhausted });
+    const taken = store.containers.page(namespace, { limit: 10_000 });
+    expect(taken).toHaveLength(ids.length - refused.length);
+    await fill(directory);
+    await Promise.all(taken.map(({ id }) => store.containers.delete(namespace, id)));
+    expect(store.containers.page(namespace, { limit: 10_000 })).toEqual([]);
+    await store.close();
+    expect((await openStore(directory)).containers.page(namespace, { limit: 10_000 })).toEqual([]);
   });
 
   test('has room set aside for hundreds of exits, and can remove on a full file system', async () => {
@@ -107,11 +125,11 @@ describe.skipIf(process.getuid?.() !== 0)('Store on a full file system (only roo
   test('opens a store that was made before the file system filled up', async () => {
     const directory = await smallFileSystem(8 * 1024 * 1024);
     const store = await Store.open(directory, { logger: silentLogger });
-    store.containers.create(namespace, container('one'));
+    await store.containers.create(namespace, container('one'));
     await store.close();
     await fill(directory);
     const again = await openStore(directory);
     expect(again.containers.get(namespace, parseTaskId('one')).id).toBe('one');
-    again.containers.delete(namespace, parseTaskId('one'));
+    await again.containers.delete(namespace, parseTaskId('one'));
   });
 });
