@@ -38,3 +38,10 @@ export function taskOomOf(event: Any): string | undefined {
   const message = decodeEvent(event);
   return message instanceof containerd.events.TaskOOM ? message.containerId : undefined;
 }
+
+/** The container of a TaskPaused or TaskResumed. */
+export function frozenTaskOf(event: Any): string | undefined {
+  const message = decodeEvent(event);
+  const { TaskPaused, TaskResumed } = containerd.events;
+  return message instanceof TaskPaused || message instanceof TaskResumed ? message.containerId : undefined;
+}

@@ -1,4 +1,4 @@
-export { decodeEvent, taskExitOf, taskOomOf } from './decode-event.ts';
+export { decodeEvent, frozenTaskOf, taskExitOf, taskOomOf } from './decode-event.ts';
 export { EventsEndpoint } from './endpoint.ts';
 export type { Envelope } from './envelope.ts';
 export { createEventTail, type EventTail, type TailEvent, type TailStart } from './event-tail.ts';

@@ -1,6 +1,7 @@
-import { type Envelope, taskExitOf, taskOomOf, topics } from '../events/index.ts';
+import { type Envelope, frozenTaskOf, taskExitOf, taskOomOf, topics } from '../events/index.ts';
 import { isIdentifier, parseExecId, parseNamespace, parseTaskId } from '../shared/identifiers.ts';
 import type { Context } from './context.ts';
+import { frozenOrThawed } from './freezing.ts';
 
 /** Made by the supervisor itself, in order and once: a shim's own copy is of no use. */
 const ownTopics: ReadonlySet<string> = new Set([
@@ -9,14 +10,19 @@ const ownTopics: ReadonlySet<string> = new Set([
   topics.taskDelete,
   topics.taskExecAdded,
   topics.taskExecStarted,
-  topics.taskPaused,
-  topics.taskResumed,
   topics.taskCheckpointed,
 ]);
 
 /** What a shim forwards. Never throws. */
 export function takeForwarded(context: Context, envelope: Envelope): void {
   const { namespace, topic, event } = envelope;
+  if (topic === topics.taskPaused || topic === topics.taskResumed) {
+    const id = frozenTaskOf(event);
+    if (id === undefined || ![namespace, id].every(isIdentifier)) return;
+    const ref = { namespace: parseNamespace(namespace), task: parseTaskId(id) };
+    frozenOrThawed(context, ref, topic === topics.taskPaused ? 'paused' : 'running');
+    return;
+  }
   if (ownTopics.has(topic)) return;
   if (topic === topics.taskExit) {
     const exit = taskExitOf(event);

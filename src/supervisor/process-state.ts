@@ -9,7 +9,8 @@ import type { StoredExit } from '../store/exit-store.ts';
  * - `created`: the shim has it, its program does not run.
  * - `starting`: Start is under way, or was cut off and is settled by the next adoption.
  * - `start-failed`: its one Start failed. It can be deleted, and nothing else.
- * - `running`, `pausing`, `paused`: its program runs. `started` is false while no start event was made.
+ * - `running`, `paused`: its program was started.
+ * - `pausing`: between these two, or in one of them after a Pause or Resume of which nobody knows the end.
  * - `stopped`: it ended; the exit is in the store.
  * - `unknown`: its shim has been silent since the daemon started.
  * - `deleted`: it is in no list any more.

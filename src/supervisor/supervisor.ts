@@ -14,6 +14,7 @@ import { addExec } from './exec.ts';
 import { ExitKeeper } from './exit-keeper.ts';
 import { ExitRouter } from './exit-router.ts';
 import { takeForwarded } from './forwarded-events.ts';
+import { pauseTask, resumeTask } from './freezing.ts';
 import { supervisorHealth } from './health.ts';
 import { killProcess } from './kill.ts';
 import { launchOf } from './launch.ts';
@@ -192,11 +193,11 @@ export class Supervisor {
   }
 
   pause(task: TaskRef, call: CallOptions = {}): Promise<void> {
-    return this.#open(() => operations.pauseTask(this.#context, task, call));
+    return this.#open(() => pauseTask(this.#context, task, call));
   }
 
   resume(task: TaskRef, call: CallOptions = {}): Promise<void> {
-    return this.#open(() => operations.resumeTask(this.#context, task, call));
+    return this.#open(() => resumeTask(this.#context, task, call));
   }
 
   update(

@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { checkResources, checkTerminalSize } from './request-checks.ts';
 
-// Calls that change nothing in the registry but the paused state: they go to the shim as they are.
+// Calls that change nothing in the registry: they go to the shim as they are.
 
 export async function listPids(context: Context, ref: TaskRef, call: CallOptions): Promise<readonly ProcessInfo[]> {
   const shim = shimOf(context.registry.task(ref));
@@ -17,30 +17,6 @@ export async function listPids(context: Context, ref: TaskRef, call: CallOptions
     call.signal,
   );
   return reply.processes;
-}
-
-export async function pauseTask(context: Context, ref: TaskRef, call: CallOptions): Promise<void> {
-  const task = context.registry.task(ref);
-  const { init } = task;
-  const shim = shimOf(task);
-  const { state } = init;
-  if (state.kind === 'running') init.set({ kind: 'pausing', pid: state.pid });
-  try {
-    await ask(shim, { kind: 'pause', deadline: deadlineOf(context.deadlines.call, call), ...ref }, call.signal);
-  } catch (error) {
-    if (init.state.kind === 'pausing') init.set({ kind: 'running', pid: init.state.pid });
-    throw error;
-  }
-  if (init.state.kind === 'pausing' || init.state.kind === 'running') init.set({ kind: 'paused', pid: init.state.pid });
-  context.events.paused(ref);
-}
-
-export async function resumeTask(context: Context, ref: TaskRef, call: CallOptions): Promise<void> {
-  const task = context.registry.task(ref);
-  const { init } = task;
-  await ask(shimOf(task), { kind: 'resume', deadline: deadlineOf(context.deadlines.call, call), ...ref }, call.signal);
-  if (init.state.kind === 'paused' || init.state.kind === 'pausing') init.set({ kind: 'running', pid: init.state.pid });
-  context.events.resumed(ref);
 }
 
 export async function updateTask(

@@ -16,6 +16,10 @@ export class TaskProcess {
   readonly waiters = new Waiters<StoredExit>();
   /** True once the daemon itself sent SIGKILL: its 137 needs no out-of-memory event to explain it. */
   killed = false;
+  /** Pause and Resume calls under way. */
+  freezing = 0;
+  /** What the latest pause or resume event of it said. */
+  frozenTold: 'paused' | 'running' = 'running';
   /** A delete under way; a second caller joins it. */
   deletion: Promise<Exit> | undefined;
   readonly #logger: Logger;

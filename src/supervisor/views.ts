@@ -1,6 +1,7 @@
 import type { Namespace, ProcessRef } from '../shared/identifiers.ts';
 import { ask, deadlineOf } from './ask.ts';
 import type { Context } from './context.ts';
+import { isFreezingInDoubt } from './freezing.ts';
 import type { CallOptions, ProcessView, ShimView, SlotView } from './options.ts';
 import { statusOf } from './process-state.ts';
 import { applySnapshot } from './snapshot.ts';
@@ -9,7 +10,7 @@ import type { TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
 import { exitOf } from './wait.ts';
 
-/** From memory; a shim that is late is asked, and where it does not answer the last known state stands. */
+/** From memory; a shim that is late, or alone knows whether the task is paused, is asked, and where it does not answer the last known state stands. */
 export async function getProcess(context: Context, ref: ProcessRef, call: CallOptions): Promise<ProcessView> {
   const { task, process } = context.registry.process(ref);
   await refresh(context, task, process, call);
@@ -23,14 +24,15 @@ export async function listTasks(
   call: CallOptions,
 ): Promise<ProcessView[]> {
   const tasks = [...context.registry.tasks(namespace)];
-  const late = tasks.filter((task) => (task.shim?.overdue ?? 0) > 0);
+  const late = tasks.filter((task) => (task.shim?.overdue ?? 0) > 0 || isFreezingInDoubt(task.init));
   if (late.length > 0) await Promise.all(late.map((task) => refresh(context, task, task.init, call)));
   return tasks.map((task) => viewOf(task, task.init));
 }
 
 async function refresh(context: Context, task: Task, process: TaskProcess, call: CallOptions): Promise<void> {
   const { shim } = task;
-  if (shim === undefined || shim.overdue === 0 || process.state.kind === 'stopped') return;
+  if (shim === undefined || process.state.kind === 'stopped') return;
+  if (shim.overdue === 0 && !isFreezingInDoubt(process)) return;
   const deadline = deadlineOf(context.deadlines.state, call);
   try {
     applySnapshot(context, task, process, await ask(shim, { kind: 'state', deadline, ...process.ref }, call.signal));

@@ -158,6 +158,34 @@ describe.skipIf(!haveRuntimes).each(shared)('a runc that hangs in a shared shim 
     await neighbourIsWell();
   });
 
+  test.each(['before', 'after'] as const)(
+    '%s it pauses, and resumes, but goes on when its caller has given up, is known by what became of the task',
+    async (moment) => {
+      await launch(daemon, 'stuck');
+      const events = await listen(daemon);
+      const untilStatus = (status: number) =>
+        waitFor(async () => (await getTask(daemon, 'stuck')).status === status, { doing: `status ${status}` });
+      for (const [command, status] of [
+        ['pause', Status.PAUSED],
+        ['resume', Status.RUNNING],
+      ] as const) {
+        runc.stall(moment, command, 'stuck');
+        const call = daemon.client.call(tasksDefinition[command], { containerId: 'stuck' }, { budget: 700 });
+        expect(await failureOf(call)).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+        runc.release(moment, command);
+        await untilStatus(status);
+      }
+      await waitFor(() => events.messages.some(({ topic }) => topic === '/tasks/resumed'));
+      expect(events.messages.map(({ topic }) => topic).filter((topic) => /paused|resumed/.test(topic))).toEqual([
+        '/tasks/paused',
+        '/tasks/resumed',
+      ]);
+      events.cancel();
+      await endTask(daemon, 'stuck');
+      await neighbourIsWell();
+    },
+  );
+
   test.each(['before', 'after'] as const)('%s it deletes is ended, and delete can be repeated', async (moment) => {
     const pid = await launch(daemon, 'stuck');
     await killTask(daemon, 'stuck');

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, TaskError } from '../../shared/errors/index.ts';
 import { deadlineIn, until } from '../../shared/util/deadline.ts';
 import type { Context } from '../context.ts';
+import { resumeTask } from '../freezing.ts';
 import { killProcess } from '../kill.ts';
 import { taskGone } from '../snapshot.ts';
 import type { Task } from '../task.ts';
-import { resumeTask } from '../task-operations.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const sigterm = 15;

@@ -4,7 +4,16 @@ import { runc } from '../../helpers/runtimes.ts';
 import { makeDirectory } from '../../helpers/test-run.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 
-export type RuncCommand = 'create' | 'start' | 'exec' | 'kill' | 'delete' | 'pause' | 'checkpoint' | 'restore';
+export type RuncCommand =
+  | 'create'
+  | 'start'
+  | 'exec'
+  | 'kill'
+  | 'delete'
+  | 'pause'
+  | 'resume'
+  | 'checkpoint'
+  | 'restore';
 /** Before runc does anything, or after it has done everything and before it says so. */
 export type Moment = 'before' | 'after';
 
@@ -21,7 +30,7 @@ export class StallingRunc {
       `here=${this.directory}`,
       'command=; for word in "$@"; do',
       '  case $word in',
-      '    create|start|exec|kill|delete|pause|state|ps|events|checkpoint|restore) command=$word; break ;;',
+      '    create|start|exec|kill|delete|pause|resume|state|ps|events|checkpoint|restore) command=$word; break ;;',
       '  esac',
       'done',
       'stall() {',
