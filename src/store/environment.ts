@@ -1,8 +1,9 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { hasCode, isErrnoException, TaskError } from '../shared/errors/index.ts';
+import { hasCode, isErrnoException, isErrnoException, TaskError, TaskError } from '../shared/errors/index.ts';
 import type { Trouble } from '../shared/health.ts';
+import { keepFileFromChildren } from '../shared/host/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 import { checkDatabaseFile } from './database-file.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -45,6 +46,8 @@ export class Environment {
     this.#durability = options.durability;
     allocateLockFile(file);
     this.#root = openRoot(file, options);
+    // LMDB passes it on: every shim, and what it starts, could write to it.
+    keepFileFromChildren(file);
     this.#tables = new Map(options.tables.map((name) => [name, openTable(this.#root, name)]));
     this.#reserve = new Reserve(file);
     this.#group = new GroupCommit({

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { callLibc, mustCallLibc } from './libc.ts';
 import { SystemError } from './system-error.ts';
@@ -26,5 +26,22 @@ export function closeInheritedOnExec(): void {
     const result = callLibc((libc) => libc.fcntl(fd, F_SETFD, FD_CLOEXEC));
     // The listing's own descriptor is closed by now.
     if (!result.ok && result.errno !== constants.errno.EBADF) throw new SystemError(result.errno, 'fcntl', name);
+  }
+}
+
+/** Keeps the descriptors of a file that a library opened, and does not tell, from children. Throws `ENOENT` where there is no file. */
+export function keepFileFromChildren(file: string): void {
+  const real = realpathSync(file);
+  for (const name of readdirSync('/proc/self/fd')) {
+    if (targetOf(name) === real) setCloseOnExec(Number(name));
+  }
+}
+
+function targetOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // The listing's own descriptor is closed by now.
+    return undefined;
   }
 }

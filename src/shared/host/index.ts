@@ -1,5 +1,5 @@
 export { limitAllocator, releaseFreeMemory } from './allocator.ts';
-export { closeInheritedOnExec, setCloseOnExec } from './close-on-exec.ts';
+export { closeInheritedOnExec, keepFileFromChildren, setCloseOnExec } from './close-on-exec.ts';
 export { maxSocketPathLength, sendDatagram } from './datagram.ts';
 export { openFifoForChild, openFifoReader, openFifoWriter } from './fifo.ts';
 export { FileLock, FileLockedError, lockFile } from './file-lock.ts';
