@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { hasCode, isErrnoException, isErrnoException, TaskError, TaskError } from '../shared/errors/index.ts';
+import { hasCode, isErrnoException, TaskError } from '../shared/errors/index.ts';
 import type { Trouble } from '../shared/health.ts';
 import { keepFileFromChildren } from '../shared/host/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';

@@ -163,11 +163,11 @@ describe.skipIf(!haveRuntimes).each(shared)('a runc that hangs in a shared shim 
     async (moment) => {
       await launch(daemon, 'stuck');
       const events = await listen(daemon);
-      const untilStatus = (status: number) =>
-        waitFor(async () => (await getTask(daemon, 'stuck')).status === status, { doing: `status ${status}` });
+      const untilStatus = (name: 'PAUSED' | 'RUNNING') =>
+        waitFor(async () => (await getTask(daemon, 'stuck')).status === Status[name], { doing: `status ${name}` });
       for (const [command, status] of [
-        ['pause', Status.PAUSED],
-        ['resume', Status.RUNNING],
+        ['pause', 'PAUSED'],
+        ['resume', 'RUNNING'],
       ] as const) {
         runc.stall(moment, command, 'stuck');
         const call = daemon.client.call(tasksDefinition[command], { containerId: 'stuck' }, { budget: 700 });

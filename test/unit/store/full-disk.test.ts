@@ -95,17 +95,17 @@ describe.skipIf(process.getuid?.() !== 0)('Store on a full file system (only roo
     expect(health().get('store')).toMatchObject({ state: 'degraded', reason: expect.stringContaining('is full') });
     const big = { spec: { typeUrl: 'spec', value: new Uint8Array(20_000) } };
     let stored = 0;
-    const createUntilFull = () => {
-      for (;;) store.containers.create(namespace, container(`c${stored++}`, big));
+    const createUntilFull = async () => {
+      for (;;) await store.containers.create(namespace, container(`c${stored++}`, big));
     };
-    expect(createUntilFull).toThrow(exhausted);
+    await expect(createUntilFull()).rejects.toEqual(exhausted);
     const began = Date.now();
     const refused = health().get('store');
     expect(refused).toMatchObject({ state: 'failed', reason: expect.stringContaining('cannot store') });
     expect(refused?.since).toBeLessThanOrEqual(began);
     // A refusal of its own says nothing of the disk, and neither does a removal that succeeds.
     expect(() => store.containers.get(namespace, parseTaskId('nobody'))).toThrow('not found');
-    store.containers.delete(namespace, parseTaskId('c0'));
+    await store.containers.delete(namespace, parseTaskId('c0'));
     expect(health().get('store')).toEqual(refused);
     const before = store.events.last;
     for (let i = 0; i < 20; i += 1) store.events.append(Buffer.alloc(64 * 1024));
@@ -115,7 +115,7 @@ describe.skipIf(process.getuid?.() !== 0)('Store on a full file system (only roo
     expect([...health().values()]).toEqual([undefined, undefined]);
     expect(store.events.append(Buffer.from('kept'))).toBe(before + 21);
     expect(store.events.read({ cursor: before + 20 }).entries).toMatchObject([{ value: Buffer.from('kept') }]);
-    store.containers.create(namespace, container('again', big));
+    await store.containers.create(namespace, container('again', big));
     const { last } = store.events;
     await store.close();
     const again = await openStore(directory);

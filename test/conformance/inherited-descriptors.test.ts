@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
+import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import { endTask, launch } from '../helpers/tasks.ts';
 
 /** What a process has open, as far as it is a file. */
@@ -16,16 +17,16 @@ function filesOf(pid: number): string[] {
   });
 }
 
-describe('a shim and its task', () => {
+describe.skipIf(!haveRuntimes).each(combinations)('a task with $title', ({ generation, placement }) => {
   let daemon: Daemon;
 
   afterEach(() => daemon?.[Symbol.asyncDispose]());
 
-  test.each(['shared', 'per-task'] as const)('inherit nothing that the daemon has open (%s)', async (placement) => {
-    daemon = await Daemon.start({ placement });
-    const task = await launch(daemon, 'task', { args: ['sleep', '1000'] });
+  test('and its shim inherit nothing that the daemon has open', async () => {
+    daemon = await Daemon.start({ generation, placement });
+    const task = await launch(daemon, 'task');
     const { shims } = await daemon.client.call(adminDefinition.listShims, {});
-    const pids = [task, ...shims.map(({ pid }) => pid)];
+    const pids = [task, ...shims.map(({ pid }) => pid ?? 0)];
     expect(pids.length).toBeGreaterThan(1);
     expect(filesOf(daemon.pid).some((file) => file.endsWith('/metadata.mdb'))).toBe(true);
     for (const pid of pids) expect(filesOf(pid).filter((file) => file.startsWith(daemon.root))).toEqual([]);
