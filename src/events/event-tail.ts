@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { invalidArgument, type TaskError, unavailable } from '../shared/errors/index.ts';
+import { invalidArgument, TaskError, unavailable } from '../shared/errors/index.ts';
 import { containerd } from '../shared/proto/gen/events.js';
 import { onAbort } from '../shared/util/on-abort.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
@@ -192,6 +192,12 @@ function readLog<Position extends { readonly cursor: number }>(
   log: EventLog<Position>,
   position: Position | { readonly cursor: number },
 ): Batch<Position> {
+  if (position.cursor < log.before) {
+    throw new TaskError(
+      'OUT_OF_RANGE',
+      `events come faster than they are read: those after cursor ${position.cursor} are not kept any more, only those after ${log.before}: list the tasks and go on from now`,
+    );
+  }
   const { entries, next } = log.read(position);
   return { events: entries.map(({ cursor, value }) => ({ cursor, envelope: decode(value) })), next };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, TaskError } from '../shared/errors/index.ts';
+import { deadlineExceeded, hasCode, TaskError } from '../shared/errors/index.ts';
 import { parseShimId, type TaskRef } from '../shared/identifiers.ts';
 import { taskBundle } from '../shared/layout.ts';
 import type { CreateTaskReply } from '../shared/messages/index.ts';
@@ -56,7 +56,7 @@ export async function createTask(
     free(context, ref, reservation);
     throw error;
   }
-  return createIn(context, ref, request, { placed, reservation, deadline, signal: call.signal });
+  return createIn(context, ref, request, { placed, reservation, deadline, call });
 }
 
 /** The id of a create that failed seems free, as nobody can see a task of it, and is not before that is undone. */
@@ -74,7 +74,7 @@ interface Attempt {
   readonly placed: Placed;
   readonly reservation: Reservation;
   readonly deadline: number;
-  readonly signal: AbortSignal | undefined;
+  readonly call: CallOptions;
 }
 
 async function createIn(
@@ -83,7 +83,8 @@ async function createIn(
   request: CreateRequest,
   attempt: Attempt,
 ): Promise<{ pid: number }> {
-  const { placed, reservation, deadline, signal } = attempt;
+  const { placed, reservation, deadline, call } = attempt;
+  const { signal } = call;
   placed.shim?.creating.add(ref.task);
   const madeAt = Date.now();
   const whole = placed.slot.run({
@@ -101,6 +102,7 @@ async function createIn(
   });
   try {
     const reply = await until(whole, { deadline: deadline + answerGrace, signal, doing: `creating task ${ref.task}` });
+    assertAwaited(ref, call);
     commit(context, ref, request, { ...attempt, madeAt }, reply);
     placed.shim?.creating.delete(ref.task);
     placed.release();
@@ -119,6 +121,14 @@ async function createIn(
         () => undefined,
       );
     throw TaskError.from(error);
+  }
+}
+
+/** Nobody would know of a task that was made for a caller who has been told already that it was not. */
+function assertAwaited({ task }: TaskRef, { deadline, signal }: CallOptions): void {
+  if (signal?.aborted) throw new TaskError('CANCELLED', `creating task ${task}: the caller gave up: context canceled`);
+  if (deadline !== undefined && Date.now() >= deadline) {
+    throw deadlineExceeded(`creating task ${task}: made too late for its caller, and undone: deadline exceeded`);
   }
 }
 

@@ -44,8 +44,8 @@ describe.skipIf(!haveRuntimes).each(newest)('300 tasks with $title', ({ generati
     const tasks = await listTasks(daemon);
     const took = performance.now() - began;
     console.log(`timing: 300 tasks listed ${Math.round(took)} ms after the start of the daemon, ${placement}`);
-    // Two seconds on a machine of its own.
-    expect(took).toBeLessThan(10_000);
+    // Two seconds on a machine of its own; three hundred shims share the processors with other tests here.
+    expect(took).toBeLessThan(20_000);
     const seen = new Map(tasks.map((task) => [task.id, task]));
     for (const id of ids) {
       const expected = ending.includes(id)
