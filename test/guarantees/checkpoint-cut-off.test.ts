@@ -9,7 +9,7 @@ import { CallError } from '../helpers/api-client.ts';
 import { counter, numbersIn, untilCounted } from '../helpers/counter.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { processesNaming } from '../helpers/leftovers.ts';
-import { combinations, criuDirectory, haveRuntimes } from '../helpers/runtimes.ts';
+import { criuDirectory, haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import {
   createTask,
   deleteTask,
@@ -80,7 +80,7 @@ async function expectUsable(daemon: Daemon, log: string): Promise<void> {
   expect(await daemon.settled({ sharedShims: true })).toEqual(nothingLeft);
 }
 
-describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(combinations)(
+describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinations)(
   'with $title',
   ({ generation, placement }) => {
     async function setUp() {

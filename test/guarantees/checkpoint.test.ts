@@ -11,7 +11,7 @@ import { failureOf } from '../helpers/api-client.ts';
 import { counter, numbersIn, untilCounted } from '../helpers/counter.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { FifoOutput, makeFifo } from '../helpers/fifo.ts';
-import { combinations, criuDirectory, haveRuntimes, runc } from '../helpers/runtimes.ts';
+import { combinations, criuDirectory, haveRuntimes, runc, slowCombinations } from '../helpers/runtimes.ts';
 import {
   createContainer,
   createTask,
@@ -62,7 +62,7 @@ const withPts = {
   },
 };
 
-describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(combinations)(
+describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinations)(
   'a checkpoint with $title',
   ({ generation, placement }) => {
     const start = () => Daemon.start({ generation, placement, programs });

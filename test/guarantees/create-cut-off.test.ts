@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { CallError } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import {
   createContainer,
   createTask,
@@ -24,7 +24,7 @@ const codeOf = (error: unknown): unknown => (error instanceof CallError ? error.
 /** Files that a create makes in the bundle, in this order. */
 const files = ['config.json', 'task.json', 'shim-binary-path', 'bootstrap.json', 'shim.json', 'processes.jsonl'];
 
-describe.skipIf(!haveRuntimes).each(combinations)('a create with $title', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(slowCombinations)('a create with $title', ({ generation, placement }) => {
   let daemon: Daemon;
 
   afterEach(() => daemon?.[Symbol.asyncDispose]());

@@ -2,7 +2,7 @@ import { cpSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import { countOf, launchService, nextPid, quick } from '../helpers/services.ts';
 import { getTask, rootfs, Status } from '../helpers/tasks.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
@@ -17,7 +17,7 @@ const moments = [
   ['before', 'delete'],
 ] as const;
 
-describe.skipIf(!haveRuntimes).each(combinations)('a restart on $title', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(slowCombinations)('a restart on $title', ({ generation, placement }) => {
   test.each(moments)(
     'that is cut off by kill -9 %s runc %s is finished by the next daemon',
     async (moment, command) => {

@@ -7,7 +7,7 @@ import { containersDefinition, tasksDefinition } from '../../src/shared/grpc/ind
 import { restartLabels } from '../../src/shared/restart-labels.ts';
 import { Daemon, type DaemonOptions, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, generations, haveRuntimes } from '../helpers/runtimes.ts';
+import { combinations, generations, haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import {
   countOf,
   createService,
@@ -24,10 +24,10 @@ import { listen } from './lib/subscription.ts';
 
 const restarts = 20;
 
-/** Every generation once, with a shim for each task where it is the oldest and a shared one where it is not. */
+/** Every generation once, with a shim for each task where it is the oldest and a shared one where it is not; or the short form. */
 const chosen =
-  generations.length === 0
-    ? combinations
+  generations.length === 0 || slowCombinations.length < combinations.length
+    ? slowCombinations
     : generations.flatMap((generation) => combinations.findLast((one) => one.generation === generation) ?? []);
 
 const runtimes: readonly { title: string; isHere: boolean; embedded: boolean; daemon: DaemonOptions }[] = [

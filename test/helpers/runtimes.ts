@@ -101,3 +101,15 @@ export const combinations: readonly Combination[] = haveRuntimes
       })),
     )
   : [{ title: 'real runtimes, of which there are none here', generation: absent, placement: 'per-task' }];
+
+/**
+ * `combinations` for suites that take minutes: where SHIMD_SHORT=1 asks for the short form, the newest shim with a task each
+ * and the one before it shared.
+ */
+export const slowCombinations: readonly Combination[] =
+  process.env.SHIMD_SHORT === '1' && haveRuntimes
+    ? combinations.filter(({ generation, placement }) => {
+        const age = generations.length - 1 - generations.indexOf(generation);
+        return age === 0 ? placement === 'per-task' : age === 1 && placement === placementsOf(generation).at(-1);
+      })
+    : combinations;
