@@ -3,13 +3,10 @@ import type { Trouble } from '../shared/health.ts';
 import type { ProcessRef } from '../shared/identifiers.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { ExitStore, Owed, StoredExit } from '../store/exit-store.ts';
+import type { Retries } from './retries.ts';
 import type { TaskProcess } from './task-process.ts';
 
-/** Milliseconds between two tries to store what was refused. */
-const pause = 1000;
-
 interface Refused {
-  readonly process: TaskProcess;
   exit: StoredExit;
 }
 
@@ -25,10 +22,12 @@ export class ExitKeeper {
   /** Why the latest of them was refused, and since when there are any. */
   #reason = '';
   #since = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #retries: Retries;
 
-  constructor(exits: ExitStore, logger: Logger) {
+  /** Whoever closes `retries` lets them have a last try. */
+  constructor(exits: ExitStore, retries: Retries, logger: Logger) {
     this.#exits = exits;
+    this.#retries = retries;
     this.#logger = logger;
   }
 
@@ -38,14 +37,21 @@ export class ExitKeeper {
     try {
       const known = this.#exits.put(ref, exit) === 'kept' ? (this.#exits.get(ref) ?? exit) : exit;
       this.#refused.delete(keyOf(ref));
+      this.#retries.delete(keyOf(ref));
       return known;
     } catch (error) {
       this.#reason = TaskError.from(error).message;
       this.#logger.error('exit not stored', { ...ref, status: exit.status, error: this.#reason });
-      if (this.#refused.size === 0) this.#since = Date.now();
+      if (this.#retries.size === 0) this.#since = Date.now();
       // By the time it is stored its event is out.
-      this.#refused.set(keyOf(ref), { process, exit: { ...exit, after: undefined } });
-      this.#timer ??= setTimeout(() => this.#again(), pause);
+      const refused: Refused = { exit: { ...exit, after: undefined } };
+      this.#refused.set(keyOf(ref), refused);
+      this.#retries.add(keyOf(ref), () => {
+        // What was deleted meanwhile has no exit any more.
+        if (process.state.kind === 'stopped') this.#exits.put(ref, refused.exit);
+        this.#refused.delete(keyOf(ref));
+        this.#logger.info('exit stored late', { ...ref, status: exit.status });
+      });
       return exit;
     }
   }
@@ -56,7 +62,7 @@ export class ExitKeeper {
 
   /** Degraded while exits are told that are not stored yet: a daemon that is killed now would tell them again. */
   get trouble(): Trouble | undefined {
-    const { size } = this.#refused;
+    const { size } = this.#retries;
     if (size === 0) return undefined;
     const reason = `told but not stored yet, and tried again every second: ${size}: ${this.#reason}`;
     return { state: 'degraded', since: this.#since, reason };
@@ -72,31 +78,8 @@ export class ExitKeeper {
       this.#logger.warn('exit not noted as told', { ...ref, error: TaskError.from(error).message });
     }
   }
-
-  /** A last try. */
-  close(): void {
-    this.#again();
-    clearTimeout(this.#timer);
-    this.#refused.clear();
-  }
-
-  #again(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (const [key, { process, exit }] of this.#refused) {
-      try {
-        // What was deleted meanwhile has no exit any more.
-        if (process.state.kind === 'stopped') this.#exits.put(process.ref, exit);
-      } catch {
-        this.#timer ??= setTimeout(() => this.#again(), pause);
-        return;
-      }
-      this.#refused.delete(key);
-      this.#logger.info('exit stored late', { ...process.ref, status: exit.status });
-    }
-  }
 }
 
 function keyOf({ namespace, task, exec }: ProcessRef): string {
-  return `${namespace}/${task}/${exec ?? ''}`;
+  return `task ${namespace}/${task}/${exec ?? ''}`;
 }

@@ -2,7 +2,6 @@ import { type Finding, slotComponent, type Trouble } from '../shared/health.ts';
 import { spaceTrouble } from '../shared/util/free-space.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
 import type { Context } from './context.ts';
-import type { ExitKeeper } from './exit-keeper.ts';
 import type { Shim } from './shim.ts';
 import type { TaskSlot } from './task-slot.ts';
 
@@ -10,7 +9,7 @@ import type { TaskSlot } from './task-slot.ts';
 const mostNamed = 100;
 
 /** How the threads, the shims and the exits are, from memory: no shim is asked. */
-export function supervisorHealth(context: Context, keeper: ExitKeeper, slots: readonly TaskSlot[]): Finding[] {
+export function supervisorHealth(context: Context, slots: readonly TaskSlot[]): Finding[] {
   const { watchdog, directories, registry } = context;
   return [
     { component: 'main', trouble: watchdog.mainTrouble },
@@ -19,7 +18,7 @@ export function supervisorHealth(context: Context, keeper: ExitKeeper, slots: re
       trouble: slotTrouble(slot) ?? watchdog.slotTrouble(slot.id),
     })),
     { component: 'state-directory', trouble: spaceTrouble(directories.state) },
-    { component: 'exits', trouble: keeper.trouble },
+    { component: 'exits', trouble: context.keeper.trouble },
     ...shimFindings(registry.shims()),
   ];
 }

@@ -5,14 +5,12 @@ import type { Finding } from '../shared/health.ts';
 import type { ExecId, Namespace, ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit, ProcessInfo, RuntimeInfo, Stdio } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
-import { Background } from './background.ts';
+import { closeContext, composeContext } from './compose.ts';
 import type { Context } from './context.ts';
 import { createTask } from './create.ts';
 import { deleteProcess } from './delete.ts';
 import { destroyTask } from './destroy.ts';
 import { addExec } from './exec.ts';
-import { ExitKeeper } from './exit-keeper.ts';
-import { ExitRouter } from './exit-router.ts';
 import { takeForwarded } from './forwarded-events.ts';
 import { pauseTask, resumeTask } from './freezing.ts';
 import { supervisorHealth } from './health.ts';
@@ -27,21 +25,16 @@ import type {
   SlotView,
   SupervisorOptions,
 } from './options.ts';
-import { Placement } from './placement.ts';
 import { recover } from './recovery.ts';
-import { Registry } from './registry.ts';
 import { takeReport, threadLost, threadReplaced } from './reports.ts';
 import { SandboxController } from './sandboxes/controller.ts';
-import { SandboxEvents } from './sandboxes/sandbox-events.ts';
-import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { type ShimLogRequest, ShimLogs, type ShimLogView } from './shim-logs.ts';
 import { startProcess } from './start.ts';
-import { TaskEvents } from './task-events.ts';
 import * as operations from './task-operations.ts';
 import type { TaskSlot } from './task-slot.ts';
 import { getProcess, listTasks, shimViews, slotViews } from './views.ts';
 import { waitForExit } from './wait.ts';
-import { type MainVitals, Watchdog } from './watchdog.ts';
+import type { MainVitals } from './watchdog.ts';
 
 /** The slots, whoever runs them. */
 export interface SlotPool {
@@ -56,14 +49,12 @@ export interface SlotPool {
 export class Supervisor {
   readonly sandboxes: SandboxController;
   readonly #context: Context;
-  readonly #keeper: ExitKeeper;
   readonly #pool: SlotPool;
   readonly #logs: ShimLogs;
   #closed = false;
 
-  private constructor(context: Context, keeper: ExitKeeper, pool: SlotPool) {
+  private constructor(context: Context, pool: SlotPool) {
     this.#context = context;
-    this.#keeper = keeper;
     this.#pool = pool;
     this.#logs = new ShimLogs(context);
     this.sandboxes = new SandboxController(context, (call) => this.#open(call));
@@ -71,39 +62,9 @@ export class Supervisor {
 
   /** Starts the threads and takes over every task that runs; resolves when what answers is adopted. */
   static async open(options: SupervisorOptions): Promise<Supervisor> {
-    const { directories, deadlines, logger, exits } = options;
-    const registry = new Registry();
-    const sandboxes = new Sandboxes();
-    const keeper = new ExitKeeper(exits, logger);
-    const events = new TaskEvents(options.exchange, logger, (process, owed) => keeper.setOwed(process, owed));
-    const background = new Background(logger);
-    const watchdog = new Watchdog(logger);
-    const router = new ExitRouter({ registry, exits: keeper, events, logger });
+    const { directories, deadlines, logger } = options;
     let slots: readonly TaskSlot[] = [];
-    const placement = new Placement({
-      config: options.placement,
-      slots: () => slots,
-      registry,
-      sandboxes,
-      directories,
-      deadlines,
-      logger,
-    });
-    const context: Context = {
-      directories,
-      deadlines,
-      logger,
-      registry,
-      exits,
-      events,
-      router,
-      placement,
-      background,
-      sandboxes,
-      sandboxEvents: new SandboxEvents(options.exchange, logger),
-      sandboxExits: options.sandboxExits,
-      watchdog,
-    };
+    const context = composeContext(options, () => slots);
     const pool = await Pool.open({
       slots: options.workers,
       settings: {
@@ -126,10 +87,10 @@ export class Supervisor {
       onThreadReplaced: (slot) => threadReplaced(context, slot),
     });
     slots = pool.slots;
-    const supervisor = new Supervisor(context, keeper, pool);
+    const supervisor = new Supervisor(context, pool);
     try {
       await recover(context, {
-        chooseSlot: (group) => placement.chooseSlot(group),
+        chooseSlot: (group) => context.placement.chooseSlot(group),
         // What shims have sent by now can say how a task ended whose shim is gone when it is adopted.
         onFound: () => options.forwarded?.deliverTo((envelope) => supervisor.receive(envelope)),
       });
@@ -281,7 +242,7 @@ export class Supervisor {
 
   /** How its parts are; asks nobody. */
   health(): Finding[] {
-    return supervisorHealth(this.#context, this.#keeper, this.#pool.slots);
+    return supervisorHealth(this.#context, this.#pool.slots);
   }
 
   /** Tasks of all namespaces, and exits that are kept for clients who are away. */
@@ -313,19 +274,12 @@ export class Supervisor {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { background, placement, registry, router, events, sandboxes, sandboxEvents, watchdog } = this.#context;
+    const { registry, sandboxes } = this.#context;
     for (const task of registry.tasks()) {
       for (const process of task.processes()) process.waiters.reject(stopping());
     }
     for (const { waiters } of sandboxes) waiters.reject(stopping());
-    const ended = Promise.all([background.close(), placement.shared.close()]);
-    await this.#pool.close();
-    await ended;
-    router.close();
-    this.#keeper.close();
-    events.close();
-    sandboxEvents.close();
-    watchdog.close();
+    await closeContext(this.#context, () => this.#pool.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

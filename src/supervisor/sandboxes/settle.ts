@@ -16,12 +16,22 @@ export function settleSandbox(context: Context, sandbox: Sandbox, exit: StoredSa
     const after = wasStarted ? context.events.cursor : undefined;
     context.sandboxExits.put(sandbox.ref, { ...exit, after });
   } catch (error) {
-    // A full disk loses the exit at the next restart; it must not lose it now.
     context.logger.error('exit not stored', { ...sandbox.ref, error: TaskError.from(error).message });
+    storeLater(context, sandbox, exit);
   }
   sandbox.set({ kind: 'stopped', exit });
   if (wasStarted) context.sandboxEvents.exited(sandbox, exit);
   sandbox.waiters.resolve(exit);
+}
+
+/** A full disk refuses the exit: it is told now, and stored when there is room again. */
+function storeLater({ retries, sandboxExits, logger }: Context, sandbox: Sandbox, exit: StoredSandboxExit): void {
+  const { ref } = sandbox;
+  retries.add(`sandbox ${ref.namespace}/${ref.sandbox}`, () => {
+    // What was shut down meanwhile has no exit any more. By now its event is out.
+    if (sandbox.state.kind === 'stopped') sandboxExits.put(ref, { ...exit, after: undefined });
+    logger.info('exit stored late', { ...ref, status: exit.status });
+  });
 }
 
 /**

@@ -273,7 +273,7 @@ describe('Tasks', () => {
         message: expect.stringMatching(match),
       });
     await failed(/^runc: permission denied\nline two ☃ 100%$/);
-    await failed(/^x+ \[…\] x+: executable file not found$/);
+    await failed(/^x+ \[\.\.\.\] x+: executable file not found$/);
     await failed(/^half \uFFFD$/);
   });
 

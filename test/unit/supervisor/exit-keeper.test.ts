@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseTaskId } from '../../../src/shared/identifiers.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
+import { Retries } from '../../../src/supervisor/retries.ts';
 import { TaskProcess } from '../../../src/supervisor/task-process.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 import { fill, namespace, openStore, smallFileSystem } from '../store/fixture.ts';
@@ -15,7 +16,8 @@ describe.skipIf(process.getuid?.() !== 0)('on a full file system (only root can 
   test('an exit is refused, known all the same, and stored when there is room again', async () => {
     const directory = await smallFileSystem(6 * 1024 * 1024);
     const store = await openStore(directory);
-    const keeper = new ExitKeeper(store.exits, silentLogger);
+    const retries = new Retries();
+    const keeper = new ExitKeeper(store.exits, retries, silentLogger);
     const ballast = await fill(directory);
     const putUntilFull = () => {
       for (let i = 0; ; i += 1) store.exits.put(refOf(`other-${i}`), exit);
@@ -35,7 +37,7 @@ describe.skipIf(process.getuid?.() !== 0)('on a full file system (only root can 
     await rm(ballast);
     await waitFor(() => store.exits.get(ended.ref) !== undefined, { doing: 'the exit to be stored' });
     expect(keeper.trouble).toBeUndefined();
-    keeper.close();
+    retries.close();
     await store.close();
     expect((await openStore(directory)).exits.get(ended.ref)).toEqual({ ...exit, owed: 'client' });
   });

@@ -4,6 +4,7 @@ import type { Exit } from '../../../src/shared/messages/index.ts';
 import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
 import { ExitRouter } from '../../../src/supervisor/exit-router.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
+import { Retries } from '../../../src/supervisor/retries.ts';
 import { TaskEvents } from '../../../src/supervisor/task-events.ts';
 import { addExec, addTask, execOf, MemoryExits, RecordedEvents, refOf } from './fixture.ts';
 
@@ -15,13 +16,15 @@ let keeper: ExitKeeper;
 let sink: RecordedEvents;
 let events: TaskEvents;
 let router: ExitRouter;
+let retries: Retries;
 
 beforeEach(() => {
   vi.useFakeTimers();
   registry = new Registry();
   exits = new MemoryExits();
   sink = new RecordedEvents();
-  keeper = new ExitKeeper(exits, silentLogger);
+  retries = new Retries();
+  keeper = new ExitKeeper(exits, retries, silentLogger);
   events = new TaskEvents(sink, silentLogger);
   router = new ExitRouter({ registry, exits: keeper, events, logger: silentLogger });
 });
@@ -203,7 +206,7 @@ describe('the exit router', () => {
     });
     router.exit(refOf('a'), exit(10, 5), 'wait');
     router.close();
-    keeper.close();
+    retries.close();
     expect(exits.get(refOf('a'))).toMatchObject({ status: 5 });
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -7,6 +7,7 @@ import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
 import { shimTrouble, supervisorHealth } from '../../../src/supervisor/health.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
 import { takeReport } from '../../../src/supervisor/reports.ts';
+import { Retries } from '../../../src/supervisor/retries.ts';
 import { Shim, type ShimState } from '../../../src/supervisor/shim.ts';
 import { Watchdog } from '../../../src/supervisor/watchdog.ts';
 import { addTask, fakeSlot, MemoryExits, namespace, shimInfo } from './fixture.ts';
@@ -123,11 +124,11 @@ test('the supervisor tells of each part, of all shims together, and of the first
     if (index >= 30) shim.overdue = 1;
     registry.addShim(shim);
   }
+  const keeper = new ExitKeeper(new MemoryExits(), new Retries(), silentLogger);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what else a context has is not asked for
-  const context = { registry, watchdog, directories: { root: '/', state: '/' } } as unknown as Context;
+  const context = { registry, watchdog, keeper, directories: { root: '/', state: '/' } } as unknown as Context;
   const lost = { ...fakeSlot(1, () => undefined), trouble: { since: 5, reason: 'the thread exited' } };
-  const keeper = new ExitKeeper(new MemoryExits(), silentLogger);
-  const found = supervisorHealth(context, keeper, [fakeSlot(0, () => undefined), lost]);
+  const found = supervisorHealth(context, [fakeSlot(0, () => undefined), lost]);
   const named = found.filter(({ component }) => component.startsWith('shim/'));
   expect(named).toHaveLength(100);
   expect(found.filter((one) => !named.includes(one))).toMatchObject([

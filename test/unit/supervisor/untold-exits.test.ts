@@ -6,6 +6,7 @@ import { Store } from '../../../src/store/store.ts';
 import { ExitKeeper } from '../../../src/supervisor/exit-keeper.ts';
 import { ExitRouter } from '../../../src/supervisor/exit-router.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
+import { Retries } from '../../../src/supervisor/retries.ts';
 import { SandboxEvents } from '../../../src/supervisor/sandboxes/sandbox-events.ts';
 import { TaskEvents } from '../../../src/supervisor/task-events.ts';
 import { recordUntold } from '../../../src/supervisor/untold-exits.ts';
@@ -26,7 +27,8 @@ async function open(directory: string) {
     },
   });
   const { exits, sandboxExits } = store;
-  const keeper = new ExitKeeper(exits, silentLogger);
+  const retries = new Retries();
+  const keeper = new ExitKeeper(exits, retries, silentLogger);
   const events = new TaskEvents(exchange, silentLogger, (process, owed) => keeper.setOwed(process, owed));
   const sandboxEvents = new SandboxEvents(exchange, silentLogger);
   const registry = new Registry();
@@ -50,7 +52,7 @@ async function open(directory: string) {
     },
     close: async () => {
       router.close();
-      keeper.close();
+      retries.close();
       await store.close();
     },
   };
