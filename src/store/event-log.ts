@@ -1,20 +1,11 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../shared/errors/index.ts';
 import type { Trouble } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { spaceTrouble } from '../shared/util/free-space.ts';
-import { decodeRecords, encodeHeader, encodeRecord, headerLength } from './event-log-format.ts';
+import { encodeHeader, encodeRecord, headerLength } from './event-log-format.ts';
+import { offsetOf, readRecords } from './event-log-read.ts';
 import { EventSegment } from './event-segment.ts';
 
 export interface EventLogLimits {
@@ -36,8 +27,6 @@ const defaultLimits: EventLogLimits = {
   bytes: 16 * 1024 * 1024,
 };
 
-/** Bytes that are read from a file at a time. */
-const chunkBytes = 64 * 1024;
 /** Milliseconds since 1970 times this are the cursors of a log that begins then: more than any daemon publishes. */
 const cursorsPerMillisecond = 1000;
 
@@ -161,7 +150,7 @@ export class EventLog {
     this.assertKept(from.cursor);
     if (from.cursor >= this.#last) return { entries: [], next: from };
     const { segment, offset } = this.#placeAfter(from);
-    const { bytes, values, consumed } = this.#readRecords(segment, offset);
+    const { bytes, values, consumed } = readRecords(segment, offset, this.#openFile(segment));
     if (values.length === 0) {
       throw new TaskError('DATA_LOSS', `the kept events in ${segment.file} are damaged at byte ${offset + bytes}`);
     }
@@ -293,39 +282,12 @@ export class EventLog {
     }
     const found = this.#segments.findLast(({ first }) => first <= cursor + 1);
     if (found === undefined) throw new Error(`no file has event ${cursor + 1}`);
-    return { segment: found, offset: this.#offsetIn(found, cursor + 1 - found.first) };
+    return { segment: found, offset: offsetOf(found, cursor + 1 - found.first, this.#openFile(found)) };
   }
 
-  /** Where the record number `index` of a segment begins: read from the beginning, as a reader does once. */
-  #offsetIn(segment: EventSegment, index: number): number {
-    let offset = headerLength;
-    for (let left = index; left > 0; ) {
-      const { values, ends } = this.#readRecords(segment, offset);
-      if (values.length === 0) throw new TaskError('DATA_LOSS', `the kept events in ${segment.file} are damaged`);
-      const taken = Math.min(left, values.length);
-      offset += ends[taken - 1] ?? 0;
-      left -= taken;
-    }
-    return offset;
-  }
-
-  #readRecords(segment: EventSegment, offset: number) {
-    const isNewest = segment === this.#segments.at(-1) && this.#fd !== undefined;
-    const fd = isNewest && this.#fd !== undefined ? this.#fd : openSync(segment.file, 'r');
-    try {
-      const read = (length: number) => {
-        const chunk = Buffer.allocUnsafe(Math.min(length, segment.length - offset));
-        return chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, offset));
-      };
-      let chunk = read(chunkBytes);
-      const records = decodeRecords(chunk);
-      if (records.values.length > 0 || records.wanted <= chunk.length) return { ...records, bytes: chunk.length };
-      // A record that is longer than a chunk.
-      chunk = read(records.wanted);
-      return { ...decodeRecords(chunk), bytes: chunk.length };
-    } finally {
-      if (!isNewest) closeSync(fd);
-    }
+  /** Of the file that is written to. */
+  #openFile(segment: EventSegment): number | undefined {
+    return segment === this.#segments.at(-1) ? this.#fd : undefined;
   }
 }
 
