@@ -50,10 +50,17 @@ export interface ListenOptions {
   readonly mode?: number;
   /** Asks the kernel for the other end of a connection. */
   readonly peerOf?: (socket: Socket) => Peer | undefined;
+  /** Makes the kernel hold so many bytes that the other end has not read yet. */
+  readonly growSendBuffer?: (socket: Socket, bytes: number) => void;
 }
 
 /** How long calls may take to end when the server closes, in milliseconds. */
 const defaultGrace = 5_000;
+/**
+ * Bytes of answers that a client may leave unread before the server reads no more of its calls. Node's HTTP/2 reads nothing while it
+ * waits to write: where both ends are Node's, some thousands of calls at once would have each wait for the other for ever.
+ */
+const sendBuffer = 4 * 1024 * 1024;
 /** How long connections have to take their last answers, in milliseconds. */
 const drainTime = 250;
 
@@ -82,7 +89,7 @@ export class ApiServer {
   /** Listens at a path, in the place of a socket file that nobody serves. Throws where it cannot. */
   async listen(address: string, options: ListenOptions = {}): Promise<void> {
     if (this.#closing) throw unavailable(`listen at ${address}: the server is closed: unavailable`);
-    const server = createServer((socket) => this.#accept(socket, options.peerOf));
+    const server = createServer((socket) => this.#accept(socket, options));
     const limit = maxConnections();
     server.maxConnections = limit;
     server.on('drop', () => this.#logger.warn('connection refused', { address, limit }));
@@ -142,8 +149,9 @@ export class ApiServer {
     });
   }
 
-  #accept(socket: Socket, peerOf: ListenOptions['peerOf']): void {
+  #accept(socket: Socket, { peerOf, growSendBuffer }: ListenOptions): void {
     this.#connections.add(socket);
+    growSendBuffer?.(socket, sendBuffer);
     const peer = peerOf?.(socket);
     this.#logger.info('client connected', { uid: peer?.uid, pid: peer?.pid });
     socket.on('error', (error) => this.#logger.debug('connection failed', { pid: peer?.pid, error: error.message }));

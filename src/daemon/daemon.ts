@@ -3,7 +3,7 @@ import path from 'node:path';
 import { containerUpdated, createApiServer } from '../api/index.ts';
 import { RestartMonitor } from '../restart/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
-import { closeInheritedOnExec, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
+import { closeInheritedOnExec, growSendBuffer, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { packageVersion } from '../shared/package-version.ts';
 import { IdleCollector } from '../shared/util/idle-collector.ts';
@@ -90,7 +90,7 @@ async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack
     version: { version, revision: '' },
   });
   cleanup.push('close the API', () => api.close(), 10_000);
-  await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket });
+  await api.listen(address, { mode: group === undefined ? 0o600 : 0o660, peerOf: peerOfSocket, growSendBuffer });
   if (group !== undefined) await chown(address, -1, group);
   health.add(() => [api.health()]);
 

@@ -8,7 +8,10 @@ import { decodeSandbox, encodeSandbox, type SandboxDescription, type SandboxEntr
 
 export const sandboxTable = 'sandboxes';
 
-/** Sandboxes' metadata by (namespace, id); nothing runs because of it. A change is on the disk, and seen by readers, when its method resolves. */
+/**
+ * Sandboxes' metadata by (namespace, id); nothing runs because of it. A change is on the disk, and seen by readers, when its
+ * method resolves.
+ */
 export class SandboxStore {
   readonly #environment: Environment;
   readonly #table: Table;

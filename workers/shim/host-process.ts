@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { shareNext } from '../../src/shared/util/share-next.ts';
 import { hasEnded, type ProcStat, parseProcStat } from './proc-stat.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
@@ -83,8 +84,13 @@ async function allPids(): Promise<number[]> {
   return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** The children of each process of the host, those that have ended left out. */
-export async function childrenByParent(): Promise<ReadonlyMap<number, readonly HostProcess[]>> {
+/**
+ * The children of each process of the host, those that have ended left out. A look takes the longer the more processes there are, so
+ * all who ask during one share the next.
+ */
+export const childrenByParent: () => Promise<ReadonlyMap<number, readonly HostProcess[]>> = shareNext(lookForChildren);
+
+async function lookForChildren(): Promise<ReadonlyMap<number, readonly HostProcess[]>> {
   const children = new Map<number, HostProcess[]>();
   await Promise.all(
     (await allPids()).map(async (pid) => {

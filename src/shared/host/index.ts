@@ -8,4 +8,5 @@ export { conventionalNofileSoft, type NofileLimit, nofileLimit, setNofileSoft, w
 export { descriptorOf, type PeerCredentials, peerCredentials, peerOfSocket } from './peer-credentials.ts';
 export { punchHole } from './punch-hole.ts';
 export { reapChild } from './reap-child.ts';
+export { growSendBuffer } from './send-buffer.ts';
 export { SystemError } from './system-error.ts';

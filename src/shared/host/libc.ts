@@ -7,6 +7,7 @@ interface Libc {
   mkfifo(path: string, mode: number): number;
   flock(fd: number, operation: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   waitpid(pid: number, status: Uint8Array, options: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
@@ -53,6 +54,7 @@ function bound(): Binding {
       mkfifo: library.func('int mkfifo(const char *path, unsigned int mode)'),
       flock: library.func('int flock(int fd, int operation)'),
       getsockopt: library.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+      setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
       waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       fcntl: (fd, command, argument) => Number(fcntl(fd, command, 'int', argument)),
       fallocate: library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),

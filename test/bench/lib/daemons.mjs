@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Client } from './client.mjs';
-import { cpuOf, isAlive, pssOf, shimsBelow } from './processes.mjs';
+import { cpuOf, descendantsOf, isAlive, pssOf, shimsBelow } from './processes.mjs';
 
 /** What a task service needs none of; containerd is measured without it. A name that it does not have is no error. */
 const unneeded = [
@@ -128,11 +128,15 @@ export class Daemon {
   async close() {
     this.client.close();
     await this.end('SIGTERM');
-    for (const pid of this.shims()) {
+    const shims = this.shims();
+    // Tasks are there only where a measurement failed; without their shim nobody would know whose they were.
+    const tasks = descendantsOf(shims);
+    for (const pid of shims) {
       const socket = socketOf(pid);
       if (isAlive(pid)) process.kill(pid, 'SIGKILL');
       // It may be in a directory that all daemons of the host share.
       if (socket) rmSync(socket, { force: true });
     }
+    for (const pid of tasks) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   }
 }

@@ -45,6 +45,21 @@ export function shimsBelow(directory) {
     .map(Number);
 }
 
+/** Pids of everything that these have started, and that in its turn. */
+export function descendantsOf(pids) {
+  const children = new Map();
+  for (const name of readdirSync('/proc')) {
+    const text = /^\d+$/.test(name) ? read(`/proc/${name}/stat`) : '';
+    if (text === '') continue;
+    const parent = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
+    if (!children.has(parent)) children.set(parent, []);
+    children.get(parent).push(Number(name));
+  }
+  const found = pids.flatMap((pid) => children.get(pid) ?? []);
+  for (const pid of found) found.push(...(children.get(pid) ?? []));
+  return found;
+}
+
 export function isAlive(pid) {
   const text = read(`/proc/${pid}/stat`);
   return text !== '' && text.slice(text.lastIndexOf(')') + 2)[0] !== 'Z';
