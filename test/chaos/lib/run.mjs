@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from './daemon.mjs';
 import { Faults, planFaults } from './faults.mjs';
 import { descriptorsOf, memoryOf } from './host.mjs';
@@ -8,11 +9,20 @@ import { Random } from './random.mjs';
 import { findRuntimes } from './runtimes.mjs';
 
 /** Rounds without faults at the end, after one that warms up, in two halves. The second must not be larger than the first. */
-const calmRounds = 6;
+const calmRounds = 4;
+/**
+ * The daemon collects its garbage once it has been idle for some seconds. Before that, its heap is as large as the burst
+ * made it, by chance up to half as large again. Milliseconds that it has to have kept its size, and the longest wait.
+ */
+const keptFor = 6_000;
+const longestSettling = 20_000;
+const lookEvery = 250;
+/** MB that are no change. */
+const noise = 0.3;
 /** With fewer containers in a round it is not warm at all, and nothing is judged. */
 const leastCalm = 30;
-/** Compiled code and uncollected garbage still grow a little then; a leak grows with every round. */
-const mostGrowth = 1.25;
+/** Compiled code still grows a little then, some percent; a leak grows with every round. */
+const mostGrowth = 1.15;
 /** Descriptors come and go with shims and clients; one that is lost with each task shows in 60 tasks. */
 const mostDescriptors = 20;
 /** Longest that a task which ends by itself runs, in milliseconds: with faults, and in the rounds without. */
@@ -126,26 +136,21 @@ class Run {
     await Promise.all(Array.from({ length: this.#options.width }, lane));
   }
 
-  /** Memory, in MB, and descriptors of the daemon in equal rounds without faults: the least of each, as both come and go. */
+  /** Memory, in MB, and descriptors of the daemon after equal rounds without faults. */
   async #calm() {
     const memory = [];
     const descriptors = [];
     if (this.#options.calm === 0) return { memory, descriptors };
     for (let round = 0; round <= calmRounds; round += 1) {
       const last = this.#nextLife + this.#options.calm;
-      let [least, fewest] = [Infinity, Infinity];
-      const sampling = setInterval(() => {
-        least = Math.min(least, memoryOf(this.#daemon.pid) || Infinity);
-        fewest = Math.min(fewest, descriptorsOf(this.#daemon.pid) || Infinity);
-      }, 250);
       await this.#live(longestCalmRun, () => this.#nextLife < last);
-      clearInterval(sampling);
       if (round === 0) continue;
-      memory.push(Math.round(least * 10) / 10);
-      descriptors.push(fewest);
+      const settled = await this.#settled();
+      memory.push(settled.memory);
+      descriptors.push(settled.descriptors);
     }
     if (this.#options.calm < leastCalm) return { memory, descriptors };
-    // The least of each half: how much garbage there is at one moment is chance, and what a leak has taken is never given back.
+    // The least of each half: what a leak has taken is never given back.
     const [early, late] = halves(memory);
     if (late > early * mostGrowth) {
       this.#ledger.violation(`memory grows: ${memory.join(', ')} MB in equal rounds`);
@@ -155,6 +160,21 @@ class Run {
       this.#ledger.violation(`descriptors grow: ${descriptors.join(', ')} in equal rounds`);
     }
     return { memory, descriptors };
+  }
+
+  /** The least memory, in MB, and descriptors that the daemon comes down to when it has nothing to do. */
+  async #settled() {
+    const end = Date.now() + longestSettling;
+    let [memory, descriptors] = [Infinity, Infinity];
+    let changed = Date.now();
+    while (Date.now() < Math.min(end, changed + keptFor)) {
+      const now = memoryOf(this.#daemon.pid) || Infinity;
+      if (now < memory - noise) changed = Date.now();
+      memory = Math.min(memory, now);
+      descriptors = Math.min(descriptors, descriptorsOf(this.#daemon.pid) || Infinity);
+      await sleep(lookEvery);
+    }
+    return { memory: Math.round(memory * 10) / 10, descriptors };
   }
 }
 
