@@ -42,6 +42,15 @@ export async function ask<K extends OperationKind>(
   }
 }
 
+/**
+ * Waits while a new thread takes the shim over: what it is asked about a task before that, it does from the bundle alone,
+ * and the adoption would bring back what has just been removed. Never throws: a shim that stays silent is for the bundle.
+ */
+export async function adoptionOver(shim: Shim, load: number, doing: string): Promise<void> {
+  if (shim.state.kind !== 'adopting') return;
+  await shim.usable({ deadline: deadlineIn(load + answerGrace), doing }).catch(() => undefined);
+}
+
 /** The deadline of an operation: what is configured, or the caller's where that is earlier. */
 export function deadlineOf(budget: number, call: CallOptions): number {
   return earlier(deadlineIn(budget), call.deadline);

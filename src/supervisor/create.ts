@@ -177,9 +177,9 @@ async function undo(context: Context, ref: TaskRef, placed: Placed, whole: Promi
   if (failure !== undefined && !hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) return;
   const limit = deadlineIn(undoBudget);
   const { signal } = context.background;
-  // A shared shim has to be adopted by the next thread before it can be told to forget the task.
-  await placed.shim?.usable({ deadline: limit, doing: 'undoing a create', signal }).catch(() => undefined);
   for (let pause = 20; ; pause = Math.min(pause * 2, 1000)) {
+    // A shared shim has to be adopted by the next thread before it can be told to forget the task; each try may see another.
+    await placed.shim?.usable({ deadline: limit, doing: 'undoing a create', signal }).catch(() => undefined);
     try {
       await placed.slot.run({ kind: 'destroy-task', deadline: deadlineIn(context.deadlines.cleanup * 2), ...ref });
       return;

@@ -3,7 +3,7 @@ import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
-import { ask, join } from './ask.ts';
+import { adoptionOver, ask, join } from './ask.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { isRunning } from './process-state.ts';
@@ -64,13 +64,14 @@ async function deleteInShim(context: Context, task: Task, process: TaskProcess):
     const stopped = process.state.kind === 'stopped' ? process.state.exit : undefined;
     if (task.shim === undefined && stopped !== undefined) return stopped;
     if (!hasCode(error, 'NOT_FOUND') || stopped === undefined) throw error;
-    if (process === task.init) await removeRemains(task, deadline);
+    if (process === task.init) await removeRemains(context, task, deadline);
     return stopped;
   }
 }
 
-async function removeRemains(task: Task, deadline: number): Promise<void> {
+async function removeRemains({ deadlines }: Context, task: Task, deadline: number): Promise<void> {
   if (task.shim === undefined) return;
+  await adoptionOver(task.shim, deadlines.load, `removing what is left of task ${task.ref.task}`);
   await task.shim.slot.run({ kind: 'destroy-task', deadline, ...task.ref }).catch((error: unknown) => {
     if (!hasCode(error, 'NOT_FOUND')) throw error;
   });

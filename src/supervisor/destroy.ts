@@ -3,7 +3,7 @@ import type { TaskRef } from '../shared/identifiers.ts';
 import type { Exit } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
-import { answerGrace, join } from './ask.ts';
+import { adoptionOver, join } from './ask.ts';
 import type { Context } from './context.ts';
 import { finishTask } from './delete.ts';
 import type { CallOptions } from './options.ts';
@@ -25,10 +25,7 @@ async function wholeDestroy(context: Context, task: Task): Promise<Exit> {
   const { ref, init, shim } = task;
   for (const process of task.processes()) process.killed = true;
   if (shim !== undefined) {
-    if (shim.state.kind === 'adopting') {
-      const deadline = deadlineIn(context.deadlines.load + answerGrace);
-      await shim.usable({ deadline, doing: `destroying task ${ref.task}` }).catch(() => undefined);
-    }
+    await adoptionOver(shim, context.deadlines.load, `destroying task ${ref.task}`);
     try {
       const reply = await shim.slot.run({ kind: 'destroy-task', deadline: deadlineIn(budgetOf(context)), ...ref });
       for (const exit of reply.exits) {

@@ -35,6 +35,9 @@ export interface SharedShimsOptions {
 
 /** Creates under way in a shim that are a crowd: one more shim takes its share of the next ones. */
 const crowd = 6;
+/** Until an empty shim that could not be stopped is stopped again, in milliseconds: at first, and at most. */
+const firstRetry = 1000;
+const longestRetry = 60_000;
 /** Share of one shim's places that are kept free in all of a key's together. */
 const reserve = 0.1;
 
@@ -118,14 +121,23 @@ export class SharedShims {
     }
     const { kind } = shim.state;
     if (this.#load(shim) > 0 || (kind !== 'live' && kind !== 'silent') || this.#idle.has(shim)) return;
-    const grace = this.#takesMore(shim) ? this.#options.config.idleGrace : 0;
+    this.#stopAfter(shim, this.#takesMore(shim) ? this.#options.config.idleGrace : 0, firstRetry);
+  }
+
+  /** `retry`: milliseconds until it is tried again where it fails. */
+  #stopAfter(shim: Shim, pause: number, retry: number): void {
     const timer = setTimeout(() => {
       this.#idle.delete(shim);
-      const stop = this.#stop(shim).finally(() => this.#stops.delete(stop));
-      this.#stops.add(stop);
-    }, grace);
+      this.#begin(this.#stop(shim, retry));
+    }, pause);
     timer.unref();
     this.#idle.set(shim, timer);
+  }
+
+  /** Keeps what is being stopped until it is. */
+  #begin(stopping: Promise<void>): void {
+    const stop = stopping.finally(() => this.#stops.delete(stop));
+    this.#stops.add(stop);
   }
 
   /** The shim is gone: nothing is placed in it any more. */
@@ -139,8 +151,7 @@ export class SharedShims {
   async endIdle(): Promise<void> {
     for (const [shim, timer] of this.#idle) {
       clearTimeout(timer);
-      const stop = this.#stop(shim).finally(() => this.#stops.delete(stop));
-      this.#stops.add(stop);
+      this.#begin(this.#stop(shim, firstRetry));
     }
     this.#idle.clear();
     await Promise.allSettled(this.#stops);
@@ -226,10 +237,7 @@ export class SharedShims {
       shim.set({ kind: 'gone', reason: failure.message });
       registry.removeShim(shim);
       // A thread that was lost in the middle may have left a running shim and its directory.
-      if (hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) {
-        const stop = this.#removeHalfStarted(shim).finally(() => this.#stops.delete(stop));
-        this.#stops.add(stop);
-      }
+      if (hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) this.#begin(this.#removeHalfStarted(shim));
       throw failure;
     }
   }
@@ -256,8 +264,8 @@ export class SharedShims {
     }
   }
 
-  /** Ends an empty shim. One that got a task meanwhile, or will not end, stays. */
-  async #stop(shim: Shim): Promise<void> {
+  /** Ends an empty shim. One that got a task meanwhile stays; one that will not end, or has something left, is tried again. */
+  async #stop(shim: Shim, retry: number): Promise<void> {
     const { state } = shim;
     if (this.#closed || this.#load(shim) > 0 || (state.kind !== 'live' && state.kind !== 'silent')) return;
     const { deadlines, logger, registry } = this.#options;
@@ -273,7 +281,11 @@ export class SharedShims {
       logger.warn('empty shim not stopped', { namespace, shim: id, error: TaskError.from(error).message });
       // `stopping` ended meanwhile where the shim or its thread was lost; then others say what becomes of it.
       const now: ShimState = shim.state;
-      if (now.kind === 'stopping') shim.set(state);
+      if (now.kind !== 'stopping') return;
+      shim.set(state);
+      if (!this.#closed && this.#load(shim) === 0 && !this.#idle.has(shim)) {
+        this.#stopAfter(shim, retry, Math.min(retry * 2, longestRetry));
+      }
     }
   }
 }

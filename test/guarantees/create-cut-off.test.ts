@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { CallError } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
@@ -111,6 +113,32 @@ describe.skipIf(!haveRuntimes).each(slowCombinations)('a create with $title', ({
       expect(await daemon.settled()).toEqual(nothingLeft);
     },
   );
+
+  test('that its caller gave up leaves nothing where the thread is lost before it is undone, and its id works again', async () => {
+    const runc = new StallingRunc();
+    daemon = await Daemon.start({ generation, placement, workers: 1, programs: [runc.directory] });
+    await launch(daemon, 'neighbour');
+    // The undoing tries again after pauses: the thread is lost before, in and between its tries.
+    for (const moment of [0, 15, 30, 60, 120]) {
+      const task = `task-${moment}`;
+      await createContainer(daemon, task);
+      runc.stall('after', 'create', path.join(daemon.namespace, task));
+      await expect(createTask(daemon, task, { budget: 500 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      await delay(moment);
+      const restarted = daemon.client.call(adminDefinition.restartSlot, { id: 0 });
+      runc.release('after', 'create');
+      await restarted;
+      await waitFor(async () => (await createTask(daemon, task).then(() => 'made', codeOf)) === 'made', {
+        budget: 20_000,
+        every: 100,
+        doing: `the id ${task} to be free`,
+      });
+      expect(isAlive(await startTask(daemon, task))).toBe(true);
+      await endTask(daemon, task);
+    }
+    await endTask(daemon, 'neighbour');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
 
   test('of a program that is not there fails in create or start, can be deleted, and leaves nothing', async () => {
     daemon = await Daemon.start({ generation, placement });

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { ProcessRecord } from '../../src/shared/bundle-records.ts';
 import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
 import type { TaskRef } from '../../src/shared/identifiers.ts';
-import { taskBundle } from '../../src/shared/layout.ts';
+import { bundleFiles, taskBundle } from '../../src/shared/layout.ts';
 import type {
   AdoptedTask,
   AdoptShimOperation,
@@ -132,6 +134,8 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const processes = started
     ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))
     : snapshots;
+  // It was destroyed while the shim was asked: what the shim still says of it is of no use to anybody.
+  if (!existsSync(path.join(found.bundle, bundleFiles.task))) return removeGone(slot, found);
   const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
   const task = new Task({ ...found, shim, processes: own });
   slot.add(task);

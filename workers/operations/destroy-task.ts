@@ -97,6 +97,9 @@ async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation)
   }
   await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.silent.delete(taskKey(operation));
+  // An adoption that was under way may have found it before it was gone.
+  const adopted = slot.tasks.get(taskKey(operation));
+  if (adopted !== undefined) slot.remove(adopted);
   return { condemned: !isForOneTask(record.mode), exits: madeUpExits(processes, at) };
 }
 

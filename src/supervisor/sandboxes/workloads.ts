@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, TaskError } from '../../shared/errors/index.ts';
 import { deadlineIn, until } from '../../shared/util/deadline.ts';
+import { adoptionOver } from '../ask.ts';
 import type { Context } from '../context.ts';
 import { resumeTask } from '../freezing.ts';
 import { killProcess } from '../kill.ts';
@@ -85,6 +86,7 @@ async function removeFromShim(context: Context, task: Task): Promise<void> {
   if (shim === undefined) return;
   const { deadlines, logger } = context;
   try {
+    await adoptionOver(shim, deadlines.load, `destroying task ${task.ref.task}`);
     const deadline = deadlineIn(deadlines.shutdown + 3 * deadlines.cleanup);
     const { exits, condemned } = await shim.slot.run({ kind: 'destroy-task', deadline, ...task.ref });
     // The shim still has it, and what was asked about it waits in its socket.

@@ -108,6 +108,26 @@ describe('shared shims', () => {
     expect(asked('stop-shim')).toBe(1);
   });
 
+  it('that will not be stopped are tried again, less and less often, until they are', async () => {
+    let refusals = 3;
+    answer = (operation) => {
+      if (operation.kind === 'start-shim') return shimInfo(operation.start.shim);
+      if (refusals-- > 0) throw new TaskError('FAILED_PRECONDITION', 'it still has 1 tasks');
+      return {};
+    };
+    const shims = open({ idleGrace: 10 });
+    (await shims.acquire(key, limit())).release();
+    await vi.advanceTimersByTimeAsync(10);
+    expect(asked('stop-shim')).toBe(1);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked('stop-shim')).toBe(2);
+    await vi.advanceTimersByTimeAsync(1999);
+    expect(asked('stop-shim')).toBe(2);
+    await vi.advanceTimersByTimeAsync(4001);
+    expect(asked('stop-shim')).toBe(4);
+    expect(registry.shims()).toEqual([]);
+  });
+
   it('tell every create that waited when their start fails, and leave nothing', async () => {
     answer = () => {
       throw new TaskError('UNKNOWN', 'no such luck');
