@@ -1,4 +1,4 @@
-// Builds the project: protobuf code, then TypeScript, into dist/ (or --out DIR).
+// Builds the project: protobuf code, then TypeScript, into dist/ (or --out DIR), then one file of each program.
 // `--if-needed` does nothing where the sources are absent (an installed package) and dist/ is there.
 import { spawnSync } from 'node:child_process';
 import { chmod, cp, mkdir, rm, stat, writeFile } from 'node:fs/promises';
@@ -41,5 +41,9 @@ const shim = path.join(out, 'bin/containerd-shim-process-v1');
 await mkdir(path.dirname(shim), { recursive: true });
 await writeFile(shim, "#!/usr/bin/env node\nimport('../src/process-shim/main.js');\n");
 await chmod(shim, 0o755);
-if (compiled.status === 0) await writeFile(stamp, '');
+if (compiled.status === 0) {
+  const { bundle } = await import('./bundle.mjs');
+  await bundle(out);
+  await writeFile(stamp, '');
+}
 process.exit(compiled.status ?? 1);

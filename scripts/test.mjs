@@ -31,6 +31,7 @@ async function newestSource() {
     'tsconfig.build.json',
     'package-lock.json',
     'scripts/build.mjs',
+    'scripts/bundle.mjs',
     'scripts/generate-proto.mjs',
   ]) {
     await consider(path.join(root, file));

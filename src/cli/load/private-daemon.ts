@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { until } from '../../shared/util/deadline.ts';
 import { deferred } from '../../shared/util/deferred.ts';
+import { mainProgram } from '../main-program.ts';
 import { endProcessesOf } from './stray-processes.ts';
 
 const startBudget = 30_000;
@@ -16,8 +16,6 @@ const longestDirectory = 32;
 
 /** What the daemon is told besides its directories: shims that have nothing to do end soon. */
 const configuration = '[placement]\nidle_grace = "1s"\n';
-
-export const mainProgram: string = fileURLToPath(new URL('../../main.js', import.meta.url));
 
 /**
  * A daemon in a temporary directory that belongs to the one who started it: nothing of it is left after `stop`, neither

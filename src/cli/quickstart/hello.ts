@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mainProgram } from '../load/private-daemon.ts';
 import { embeddedRuntime } from '../load/task-spec.ts';
+import { mainProgram } from '../main-program.ts';
 
 const budget = 20_000;
 const command = ['sh', '-c', 'echo "hello from a task, process $$"; exit 7'];
