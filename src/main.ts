@@ -6,8 +6,6 @@ const args = process.argv.slice(2);
 async function main(): Promise<number> {
   const helpOfServe = args[0] === 'help' && args[1] === 'serve';
   if (args[0] === 'serve' || helpOfServe) {
-    const { keepMemoryLean } = await import('./daemon/lifecycle/lean-memory.ts');
-    keepMemoryLean();
     const { runServe } = await import('./daemon/serve-command.ts');
     return runServe(helpOfServe ? ['--help'] : args.slice(1));
   }

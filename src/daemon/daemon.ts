@@ -1,6 +1,7 @@
 import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { containerUpdated, createApiServer } from '../api/index.ts';
+import type { EarlyThreads } from '../pool/index.ts';
 import { RestartMonitor } from '../restart/index.ts';
 import { unavailable } from '../shared/errors/index.ts';
 import { closeInheritedOnExec, growSendBuffer, peerOfSocket, releaseFreeMemory } from '../shared/host/index.ts';
@@ -22,12 +23,13 @@ export class Daemon {
 
   /**
    * Resolves once clients are served: directories are locked, every shim of an earlier daemon is adopted. Throws what
-   * went wrong, with everything undone that was done; running tasks are never among it.
+   * went wrong, with everything undone that was done; running tasks are never among it. The threads of `early` are used
+   * before others are started.
    */
-  static async start(settings: Settings, logger: Logger): Promise<Daemon> {
+  static async start(settings: Settings, logger: Logger, early?: EarlyThreads): Promise<Daemon> {
     const cleanup = new CleanupStack(logger);
     try {
-      await compose(settings, logger, cleanup);
+      await compose(settings, { logger, cleanup, early });
       return new Daemon(cleanup);
     } catch (error) {
       await cleanup.unwind();
@@ -46,14 +48,18 @@ export class Daemon {
   }
 }
 
-async function compose(settings: Settings, logger: Logger, cleanup: CleanupStack): Promise<void> {
+async function compose(
+  settings: Settings,
+  parts: { readonly logger: Logger; readonly cleanup: CleanupStack; readonly early: EarlyThreads | undefined },
+): Promise<void> {
+  const { logger, cleanup } = parts;
   const { address } = settings;
   const began = performance.now();
   const version = packageVersion();
   closeInheritedOnExec();
   const group = settings.socketGroup === undefined ? undefined : groupNumber(settings.socketGroup);
   await prepareDirectories(settings);
-  const { store, supervisor, exchange, tail, endpoint } = await layFoundation(settings, { logger, cleanup });
+  const { store, supervisor, exchange, tail, endpoint } = await layFoundation(settings, parts);
   cleanup.push('end event streams', () => {
     exchange.close(unavailable('the daemon is stopping'));
     tail.close();

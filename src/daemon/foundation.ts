@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { createEventTail, type Envelope, EventsEndpoint, type EventTail, Exchange } from '../events/index.ts';
+import type { EarlyThreads } from '../pool/index.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { Store } from '../store/index.ts';
 import { Supervisor } from '../supervisor/index.ts';
@@ -25,10 +26,10 @@ export interface Foundation {
  */
 export async function layFoundation(
   settings: Settings,
-  parts: { readonly logger: Logger; readonly cleanup: CleanupStack },
+  parts: { readonly logger: Logger; readonly cleanup: CleanupStack; readonly early?: EarlyThreads | undefined },
 ): Promise<Foundation> {
   const { directories, eventsAddress } = settings;
-  const { logger, cleanup } = parts;
+  const { logger, cleanup, early } = parts;
   const locks = lockDirectories(directories);
   cleanup.push('release the directories', () => locks[Symbol.dispose]());
 
@@ -38,8 +39,8 @@ export async function layFoundation(
   const exchange = new Exchange({ tail });
 
   // Before any shim is adopted: one whose events find no endpoint waits 5 s for each.
-  const early = new EarlyEvents<Envelope>();
-  const endpoint = await EventsEndpoint.listen(eventsAddress, (envelope) => early.take(envelope), logger);
+  const forwarded = new EarlyEvents<Envelope>();
+  const endpoint = await EventsEndpoint.listen(eventsAddress, (envelope) => forwarded.take(envelope), logger);
   cleanup.push('close the events endpoint', () => endpoint.close());
 
   const supervisor = await Supervisor.open({
@@ -50,7 +51,8 @@ export async function layFoundation(
     exits: store.exits,
     sandboxExits: store.sandboxExits,
     exchange,
-    forwarded: early,
+    forwarded,
+    early,
     logger,
     eventsAddress,
     apiAddress: settings.address,

@@ -5,6 +5,7 @@ import type { Settings } from './config/settings.ts';
 import type { Daemon } from './daemon.ts';
 import { type ExitCode, exitCodes, StartError } from './exit-code.ts';
 import { exitOnCrash } from './lifecycle/crash.ts';
+import { keepAllocatorLean, keepHeapLean } from './lifecycle/lean-memory.ts';
 import { ServiceManager } from './lifecycle/service-manager.ts';
 import { listenForStop } from './lifecycle/stop-signals.ts';
 import type { ServeOptions } from './serve-command.ts';
@@ -35,9 +36,13 @@ async function run(settings: Settings, logger: Logger): Promise<ExitCode> {
   });
   let daemon: Daemon;
   try {
-    // Not before the configuration is known to be good: it loads all that serving takes.
+    // Not before the configuration is known to be good: it loads all that serving takes, here and in the threads.
+    keepAllocatorLean();
+    const { EarlyThreads } = await import('../pool/early-threads.ts');
+    await using early = new EarlyThreads(settings.workers);
     const { Daemon } = await import('./daemon.ts');
-    daemon = await Daemon.start(settings, logger);
+    keepHeapLean();
+    daemon = await Daemon.start(settings, logger, early);
   } catch (error) {
     manager.close();
     return failed(error, logger);

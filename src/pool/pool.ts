@@ -1,5 +1,7 @@
 import type { Logger } from '../shared/log/logger.ts';
 import type { Report, WorkerSettings } from '../shared/messages/index.ts';
+import type { EarlyThreads } from './early-threads.ts';
+import { builtEntry } from './entry.ts';
 import { OrphanReaper } from './orphan-reaper.ts';
 import { Slot } from './slot.ts';
 
@@ -13,6 +15,8 @@ export interface PoolOptions {
   readonly onThreadReplaced: (slot: Slot) => void;
   /** What the threads load; the built worker entry where absent. */
   readonly entry?: URL | undefined;
+  /** Taken before others are started. They load the built entry. */
+  readonly early?: EarlyThreads | undefined;
 }
 
 /** The slots. Which one does what is the supervisor's to say. */
@@ -28,12 +32,13 @@ export class Pool {
   /** Resolves when every thread serves. Throws UNAVAILABLE where one does not start; none is left then. */
   static async open(options: PoolOptions): Promise<Pool> {
     const orphans = new OrphanReaper({ logger: options.logger });
-    const entry = options.entry ?? new URL('../../workers/entry.js', import.meta.url);
+    const entry = options.entry ?? builtEntry;
     const opened = await Promise.allSettled(
       Array.from({ length: options.slots }, (_, id) =>
         Slot.open({
           id,
           entry,
+          takeThread: () => options.early?.take(),
           settings: { ...options.settings, slot: id },
           logger: options.logger,
           onReport: options.onReport,

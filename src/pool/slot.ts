@@ -32,6 +32,8 @@ export interface SlotTrouble {
 export interface SlotOptions {
   readonly id: number;
   readonly entry: URL;
+  /** A thread that has begun to load it, where there is one. */
+  readonly takeThread?: (() => Thread | undefined) | undefined;
   readonly settings: WorkerSettings;
   readonly logger: Logger;
   readonly onReport: (slot: Slot, report: Report) => void;
@@ -191,7 +193,8 @@ export class Slot {
 
   async #start(): Promise<void> {
     this.#set({ kind: 'starting' });
-    const thread = new Thread(this.#options.entry, {
+    const thread = this.#options.takeThread?.() ?? new Thread(this.#options.entry);
+    thread.listen({
       report: (report) => this.#options.onReport(this, report),
       end: (reason) => this.#onThreadEnd(thread, reason),
     });

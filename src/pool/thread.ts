@@ -4,6 +4,7 @@ import type {
   Operation,
   OperationKind,
   OperationOf,
+  Order,
   Outcome,
   Report,
   WorkerSettings,
@@ -13,25 +14,33 @@ import { deadlineIn, until } from '../shared/util/deadline.ts';
 /** Objects that go over to the thread instead of being copied. */
 export type Transfer = readonly (ArrayBuffer | MessagePort)[];
 
+/** Who is told what a thread reports, and that it is gone. */
+export interface ThreadListener {
+  readonly report: (report: Report) => void;
+  readonly end: (reason: string) => void;
+}
+
+/** How long a thread may take to end by itself when it is told to; one that hangs does not. In milliseconds. */
+const orderBudget = 500;
 const stopBudget = 5000;
 
 /**
  * One thread from its start to its end: a Piscina that holds nothing else, and the port that its reports come on.
- * It tells its end once, by `onEnd`, with the first reason; it is never used again after that.
+ * It tells its listener its end once, with the first reason; it is never used again after that.
  */
 export class Thread {
   readonly startedAt = Date.now();
   readonly #piscina: Piscina<Operation, Outcome<OperationKind>>;
   readonly #worker: Worker | undefined;
-  readonly #onReport: (report: Report) => void;
-  readonly #onEnd: (reason: string) => void;
+  #listener: ThreadListener | undefined;
   #reports: MessagePort | undefined;
-  #ended = false;
+  /** Why it ended. */
+  #end: string | undefined;
+  /** Why it was told to end. */
+  #order: string | undefined;
   #gone: Promise<void> = Promise.resolve();
 
-  constructor(entry: URL, on: { readonly report: (report: Report) => void; readonly end: (reason: string) => void }) {
-    this.#onReport = on.report;
-    this.#onEnd = on.end;
+  constructor(entry: URL) {
     this.#piscina = new Piscina({
       filename: entry.href,
       minThreads: 1,
@@ -43,23 +52,32 @@ export class Thread {
       maxQueue: 0,
       recordTiming: false,
     });
-    this.#piscina.on('error', (error: unknown) => this.#end(`uncaught: ${messageOf(error)}`));
+    this.#piscina.on('error', (error: unknown) => this.#ended(`uncaught: ${messageOf(error)}`));
     this.#worker = this.#piscina.threads[0];
     // Before Piscina's own listeners, which start a thread in the place of a lost one at once and without a port.
-    this.#worker?.prependListener('error', (error: unknown) => this.#end(`uncaught: ${messageOf(error)}`));
-    this.#worker?.prependListener('exit', (code: number) => this.#end(`the thread exited with code ${code}`));
+    this.#worker?.prependListener('error', (error: unknown) => this.#ended(`uncaught: ${messageOf(error)}`));
+    this.#worker?.prependListener('exit', (code: number) => {
+      this.#ended(this.#order ?? `the thread exited with code ${code}`);
+    });
+  }
+
+  /** From here on `listener` is told what happens to the thread; soon, where it has ended already. */
+  listen(listener: ThreadListener): void {
+    this.#listener = listener;
+    const end = this.#end;
+    if (end !== undefined) queueMicrotask(() => listener.end(end));
   }
 
   /** Gives the thread its settings and a fresh report port. Throws what the entry throws. */
   async attach(settings: WorkerSettings, deadline: number): Promise<number> {
     const { port1, port2 } = new MessageChannel();
     this.#reports = port1;
-    port1.on('message', (report: Report) => this.#onReport(report));
+    port1.on('message', (report: Report) => this.#listener?.report(report));
     port1.on('close', () => {
       // Every message comes before this; asking a closed port for more crashes the process.
       this.#reports = undefined;
       // A thread that died closes it too, and its own end says more.
-      setTimeout(() => this.#end('the report port closed'), 50).unref();
+      setTimeout(() => this.#ended('the report port closed'), 50).unref();
     });
     port1.unref();
     const outcome = await until(this.run<'attach'>({ kind: 'attach', deadline, port: port2, settings }, [port2]), {
@@ -70,21 +88,33 @@ export class Thread {
     return outcome.reply.threadId;
   }
 
-  /** Rejects with whatever Piscina rejects with; a lost thread is told by `onEnd`, before that. */
+  /** Rejects with whatever Piscina rejects with; a lost thread is told to the listener before that. */
   run<K extends OperationKind>(operation: OperationOf<K>, transfer: Transfer = []): Promise<Outcome<K>> {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the entry answers each kind with its own outcome
     return this.#piscina.run(operation, { transferList: [...transfer] }) as Promise<Outcome<K>>;
   }
 
-  /** Ends the thread; one that is blocked in JavaScript too. Resolves when it is gone, or after 5 s. */
+  /**
+   * Ends the thread; one that is blocked in JavaScript too. Resolves when it is gone, or after 5 s. A thread is told to end
+   * first: where it is ended from outside while it loads a native addon, Node ends the whole process.
+   */
   async stop(reason: string): Promise<void> {
-    this.#end(reason);
+    const worker = this.#worker;
+    if (this.#end === undefined && this.#reports !== undefined && worker !== undefined) {
+      this.#order = reason;
+      const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+      const order: Order = { kind: 'stop' };
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a MessagePort has one other end, not an origin
+      this.#reports.postMessage(order);
+      await until(exited, { deadline: deadlineIn(orderBudget), doing: 'stopping a thread' }).catch(() => undefined);
+    }
+    this.#ended(reason);
     await until(this.#gone, { deadline: deadlineIn(stopBudget), doing: 'stopping a thread' }).catch(() => undefined);
   }
 
-  #end(reason: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
+  #ended(reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
     this.#drainReports();
     const worker = this.#worker;
     this.#gone =
@@ -94,7 +124,7 @@ export class Thread {
     // Its promise never settles where the exit is being told right now.
     this.#piscina.destroy().catch(() => undefined);
     this.#reports?.close();
-    this.#onEnd(reason);
+    this.#listener?.end(reason);
   }
 
   /** The exit of a thread can be told before the last reports that it sent. */
@@ -103,7 +133,7 @@ export class Thread {
     let next: { readonly message: Report } | undefined;
     do {
       next = receiveMessageOnPort(this.#reports);
-      if (next !== undefined) this.#onReport(next.message);
+      if (next !== undefined) this.#listener?.report(next.message);
     } while (next !== undefined);
   }
 }

@@ -1,4 +1,5 @@
 import type { Envelope } from '../events/index.ts';
+import type { EarlyThreads } from '../pool/index.ts';
 import type { Namespace, SandboxId, ShimId, TaskId } from '../shared/identifiers.ts';
 import type { Directories } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
@@ -37,6 +38,8 @@ export interface SupervisorOptions {
   readonly logLevel: string;
   /** What the threads load; the built worker entry where absent. */
   readonly entry?: URL | undefined;
+  /** Threads that have begun to load; the rest is started by `open`. */
+  readonly early?: EarlyThreads | undefined;
 }
 
 /** Limits of one call; the earlier of these and the configured deadline holds. */

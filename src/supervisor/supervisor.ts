@@ -82,6 +82,7 @@ export class Supervisor {
       },
       logger,
       entry: options.entry,
+      early: options.early,
       onReport: (slot, report) => takeReport(context, slot, report),
       onThreadLost: (slot) => threadLost(context, slot),
       onThreadReplaced: (slot) => threadReplaced(context, slot),

@@ -1,6 +1,6 @@
 import { threadId } from 'node:worker_threads';
 import { TaskError } from '../../src/shared/errors/index.ts';
-import type { AttachOperation } from '../../src/shared/messages/index.ts';
+import type { AttachOperation, Order } from '../../src/shared/messages/index.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { IdleCollector } from '../../src/shared/util/idle-collector.ts';
 import { VitalsMonitor } from '../../src/shared/util/vitals.ts';
@@ -12,6 +12,10 @@ import { WorkerSlot } from '../slot.ts';
 export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: { threadId: number } } {
   const { port, settings } = operation;
   const slot = new WorkerSlot(port, settings);
+  // Between two turns of its event loop it is in the middle of nothing native.
+  port.on('message', (order: Order) => {
+    if (order.kind === 'stop') process.exit(0);
+  });
   // They end with the thread.
   void new IdleCollector();
   void new Heartbeat(slot);

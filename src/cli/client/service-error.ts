@@ -5,6 +5,9 @@ import { socketPath } from './address.ts';
 /** No connection to the daemon could be made: nothing of what was asked has been done. */
 export class DaemonNotReached extends TaskError {}
 
+/** The daemon went away during the call: it may or may not have been done. */
+export class ConnectionBroken extends TaskError {}
+
 // `call cancelled` without our having cancelled is what a server that is torn down leaves its clients with.
 const brokenOff =
   /connection dropped|call cancelled|rst_stream|socket closed|goaway|ECONNRESET|EPIPE|before receiving a response/i;
@@ -20,7 +23,7 @@ export function fromServiceError(error: ServiceError, address: string): TaskErro
     });
   }
   if (['UNAVAILABLE', 'INTERNAL', 'CANCELLED', 'UNKNOWN'].includes(code) && brokenOff.test(details)) {
-    return new TaskError(
+    return new ConnectionBroken(
       'UNAVAILABLE',
       `the connection to the daemon at ${socket} broke off; see its log, and 'shimd ps' once it runs again`,
       { cause: error },

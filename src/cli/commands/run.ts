@@ -6,6 +6,8 @@ import { asStart } from '../attach/start-failure.ts';
 import { ForegroundStdio, unattendedStdio } from '../attach/stdio.ts';
 import { openTerminal, terminalSize } from '../attach/terminal.ts';
 import type { Daemon } from '../client/daemon.ts';
+import { whileUnavailable } from '../client/retry.ts';
+import { ConnectionBroken } from '../client/service-error.ts';
 import { defineCommand } from '../command.ts';
 import { isHostRuntime } from '../container/host-spec.ts';
 import {
@@ -16,6 +18,7 @@ import {
 } from '../container/new-container.ts';
 import { serviceLabels } from '../container/restart-view.ts';
 import { specFor } from '../container/run-spec.ts';
+import { taskView } from '../container/task-view.ts';
 import type { Context } from '../context.ts';
 import { exitStatus, runExitCodes } from '../exit-status.ts';
 import { oneLine, UsageError } from '../failure.ts';
@@ -185,11 +188,29 @@ async function remove(context: Context, daemon: Daemon, { namespace, id }: NewCo
   }
 }
 
+/** Longest wait for a daemon that went away in the middle of a start, in milliseconds. */
+const comeBack = 30_000;
+
+/** Starts the task. Where the daemon goes away meanwhile, whether it was started is asked when it is back. */
+async function start(daemon: Daemon, { namespace, id }: NewContainer, signal: AbortSignal | undefined): Promise<void> {
+  const request = { containerId: id };
+  try {
+    await daemon.call(tasksDefinition.start, namespace, request, { signal });
+  } catch (error) {
+    if (!(error instanceof ConnectionBroken)) throw error;
+    await whileUnavailable(comeBack, async () => {
+      const { process } = await daemon.call(tasksDefinition.get, namespace, request, { signal });
+      const isCreated = process !== null && process !== undefined && taskView(process).status === 'created';
+      if (isCreated) await daemon.call(tasksDefinition.start, namespace, request, { signal });
+    });
+  }
+}
+
 async function startOrRemove(daemon: Daemon, container: NewContainer, signal: AbortSignal | undefined): Promise<void> {
   const { namespace, id } = container;
   await asStart(signal, async () => {
     try {
-      await daemon.call(tasksDefinition.start, namespace, { containerId: id }, { signal });
+      await start(daemon, container, signal);
     } catch (error) {
       await removeQuietly(daemon, namespace, id, error);
       throw error;

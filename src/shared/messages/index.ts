@@ -1,4 +1,5 @@
 export type * from './operation.ts';
+export type * from './order.ts';
 export type * from './process.ts';
 export type * from './reply.ts';
 export type * from './report.ts';

@@ -56,7 +56,7 @@ interface Timed {
   readonly deadline: number;
 }
 
-/** The first operation of every thread: it serves nothing before. Reports leave through `port`. */
+/** The first operation of every thread: it serves nothing before. Reports leave through `port`, and an `Order` comes in. */
 export interface AttachOperation extends Timed {
   readonly kind: 'attach';
   readonly port: MessagePort;

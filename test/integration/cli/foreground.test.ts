@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { StallingRunc } from '../../guarantees/lib/stalling-runc.ts';
 import { Daemon, nothingLeft } from '../../helpers/daemon.ts';
 import { mainProgram, type Program, runProgram } from '../../helpers/program.ts';
 import { busyboxRootfs, generations, haveRuntimes } from '../../helpers/runtimes.ts';
@@ -17,9 +18,14 @@ function fifoDirectories(pid: number | undefined): string[] {
 
 describe.skipIf(newest === undefined || !haveRuntimes)('a command in the foreground', () => {
   let daemon: Daemon;
+  let stalling: StallingRunc;
 
   beforeAll(async () => {
-    daemon = await Daemon.start(newest === undefined ? {} : { generation: newest });
+    stalling = new StallingRunc();
+    daemon = await Daemon.start({
+      ...(newest === undefined ? {} : { generation: newest }),
+      programs: [stalling.directory],
+    });
   });
 
   afterEach(async () => {
@@ -113,6 +119,17 @@ describe.skipIf(newest === undefined || !haveRuntimes)('a command in the foregro
     await says(program, 'late');
     await daemon.start();
     expect(await program.finished).toMatchObject({ code: 12, stdout: 'up\nlate\n' });
+  });
+
+  test.each(['before', 'after'] as const)('goes on where the daemon is killed %s the program began', async (moment) => {
+    const id = uniqueName('k');
+    stalling.stall(moment, 'start', id);
+    const program = run('--id', id, ...shell('echo ran; exit 12'));
+    await stalling.reached(moment, 'start');
+    await daemon.kill();
+    stalling.release(moment, 'start');
+    await daemon.start();
+    expect(await program.finished).toMatchObject({ code: 12, stdout: 'ran\n', stderr: '' });
   });
 
   test('runs on when the client is killed', async () => {

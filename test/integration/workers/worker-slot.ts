@@ -9,6 +9,7 @@ import type {
   Operation,
   OperationKind,
   OperationOf,
+  Order,
   Outcome,
   ReplyOf,
   Report,
@@ -98,8 +99,15 @@ export class TestSlot {
 
   /** Ends the thread as a crash would: nothing in it gets to say anything more. */
   async terminate(): Promise<void> {
-    this.#port?.close();
-    await Promise.all(this.#pool.threads.map((thread) => thread.terminate()));
+    const [thread] = this.#pool.threads;
+    if (this.#port !== undefined && thread !== undefined) {
+      // From outside in the middle of loading a native addon it would take this process with it.
+      const gone = new Promise((resolve) => thread.once('exit', resolve));
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a MessagePort has one other end, not an origin
+      this.#port.postMessage({ kind: 'stop' } satisfies Order);
+      await gone;
+      this.#port.close();
+    }
     await this.#pool.destroy();
   }
 }
