@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { combinations, haveRuntimes, lastInShort } from '../helpers/runtimes.ts';
 import { deleteContainer, deleteTask, exitsIn, forEach, killTask, launch, waitTask } from '../helpers/tasks.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { listen } from './lib/subscription.ts';
@@ -13,7 +13,7 @@ const ids = Array.from({ length: 150 }, (_, index) => `task-${index}`);
 const busy = 20;
 /** Looks come often, so that a shim is asked many times while it is behind. */
 const config = 'tasks_per_shim = 75\n[shim]\nheartbeat = "500ms"\n';
-const shared = combinations.filter(({ placement }) => placement === 'shared');
+const shared = lastInShort(combinations.filter(({ placement }) => placement === 'shared'));
 
 describe.skipIf(!haveRuntimes || shared.length === 0).each(shared)(
   '150 tasks in two or three shims, with $title,',
