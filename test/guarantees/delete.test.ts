@@ -5,14 +5,14 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import { deleteContainer, deleteTask, endTask, exitsIn, getTask, launch, waitTask } from '../helpers/tasks.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
 import { endingWith, trapping } from './lib/ending-task.ts';
 import { StallingRunc } from './lib/stalling-runc.ts';
 import { listen } from './lib/subscription.ts';
 
-describe.skipIf(!haveRuntimes).each(combinations)('a delete with $title', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(slowCombinations)('a delete with $title', ({ generation, placement }) => {
   let daemon: Daemon;
 
   afterEach(() => daemon?.[Symbol.asyncDispose]());

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import {
   addExec,
   deleteContainer,
@@ -23,7 +23,7 @@ import { listen } from './lib/subscription.ts';
 
 const ids = Array.from({ length: 8 }, (_, index) => `task-${index}`);
 
-describe.skipIf(!haveRuntimes).each(combinations)('a shim killed with $title', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(slowCombinations)('a shim killed with $title', ({ generation, placement }) => {
   let daemon: Daemon;
 
   afterEach(() => daemon?.[Symbol.asyncDispose]());

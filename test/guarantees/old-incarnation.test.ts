@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import { addExec, endTask, exitsIn, getTask, launch, Status, startTask, waitTask } from '../helpers/tasks.ts';
 import { forwardExit, forwardOom } from './lib/forward-exit.ts';
 import { listen } from './lib/subscription.ts';
 
-describe.skipIf(!haveRuntimes).each(combinations)(
+describe.skipIf(!haveRuntimes).each(slowCombinations)(
   'the second task of an id with $title',
   ({ generation, placement }) => {
     let daemon: Daemon;

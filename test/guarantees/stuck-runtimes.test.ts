@@ -3,7 +3,7 @@ import { adminDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { combinations, haveRuntimes, lastInShort } from '../helpers/runtimes.ts';
 import {
   addExec,
   createContainer,
@@ -29,7 +29,7 @@ const budget = 3000;
 const patience = budget * 4;
 const config = `[shim]\nheartbeat = "1s"\n[deadlines]\ncall = "${budget}ms"\nstate = "1s"\ncleanup = "4s"\n`;
 
-const shared = combinations.filter(({ placement }) => placement === 'shared');
+const shared = lastInShort(combinations.filter(({ placement }) => placement === 'shared'));
 
 describe.skipIf(!haveRuntimes).each(shared)('a runc that hangs in a shared shim with $title', ({ generation }) => {
   let daemon: Daemon;
