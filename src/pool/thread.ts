@@ -35,9 +35,9 @@ export class Thread {
   #listener: ThreadListener | undefined;
   #reports: MessagePort | undefined;
   /** Why it ended. */
-  #end: string | undefined;
+  #endReason: string | undefined;
   /** Why it was told to end. */
-  #order: string | undefined;
+  #orderedFor: string | undefined;
   #gone: Promise<void> = Promise.resolve();
 
   constructor(entry: URL) {
@@ -52,19 +52,19 @@ export class Thread {
       maxQueue: 0,
       recordTiming: false,
     });
-    this.#piscina.on('error', (error: unknown) => this.#ended(`uncaught: ${messageOf(error)}`));
+    this.#piscina.on('error', (error: unknown) => this.#noteEnd(`uncaught: ${messageOf(error)}`));
     this.#worker = this.#piscina.threads[0];
     // Before Piscina's own listeners, which start a thread in the place of a lost one at once and without a port.
-    this.#worker?.prependListener('error', (error: unknown) => this.#ended(`uncaught: ${messageOf(error)}`));
+    this.#worker?.prependListener('error', (error: unknown) => this.#noteEnd(`uncaught: ${messageOf(error)}`));
     this.#worker?.prependListener('exit', (code: number) => {
-      this.#ended(this.#order ?? `the thread exited with code ${code}`);
+      this.#noteEnd(this.#orderedFor ?? `the thread exited with code ${code}`);
     });
   }
 
   /** From here on `listener` is told what happens to the thread; soon, where it has ended already. */
   listen(listener: ThreadListener): void {
     this.#listener = listener;
-    const end = this.#end;
+    const end = this.#endReason;
     if (end !== undefined) queueMicrotask(() => listener.end(end));
   }
 
@@ -77,7 +77,7 @@ export class Thread {
       // Every message comes before this; asking a closed port for more crashes the process.
       this.#reports = undefined;
       // A thread that died closes it too, and its own end says more.
-      setTimeout(() => this.#ended('the report port closed'), 50).unref();
+      setTimeout(() => this.#noteEnd('the report port closed'), 50).unref();
     });
     port1.unref();
     const outcome = await until(this.run<'attach'>({ kind: 'attach', deadline, port: port2, settings }, [port2]), {
@@ -100,21 +100,21 @@ export class Thread {
    */
   async stop(reason: string): Promise<void> {
     const worker = this.#worker;
-    if (this.#end === undefined && this.#reports !== undefined && worker !== undefined) {
-      this.#order = reason;
+    if (this.#endReason === undefined && this.#reports !== undefined && worker !== undefined) {
+      this.#orderedFor = reason;
       const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
       const order: Order = { kind: 'stop' };
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a MessagePort has one other end, not an origin
       this.#reports.postMessage(order);
       await until(exited, { deadline: deadlineIn(orderBudget), doing: 'stopping a thread' }).catch(() => undefined);
     }
-    this.#ended(reason);
+    this.#noteEnd(reason);
     await until(this.#gone, { deadline: deadlineIn(stopBudget), doing: 'stopping a thread' }).catch(() => undefined);
   }
 
-  #ended(reason: string): void {
-    if (this.#end !== undefined) return;
-    this.#end = reason;
+  #noteEnd(reason: string): void {
+    if (this.#endReason !== undefined) return;
+    this.#endReason = reason;
     this.#drainReports();
     const worker = this.#worker;
     this.#gone =

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, TaskError } from '../shared/errors/index.ts';
+import { hasCode, notFound, TaskError } from '../shared/errors/index.ts';
 import type { ExecId } from '../shared/identifiers.ts';
 import type { AdoptedTask, AdoptShimReply, Stdio } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
@@ -154,6 +154,7 @@ function forgetLostExecs(context: Context, task: Task, known: readonly string[])
       task.execs.delete(exec);
       context.router.remove(process);
       process.set({ kind: 'deleted' });
+      process.waiters.reject(notFound(`process does not exist ${exec}: not found`));
     }
   }
 }

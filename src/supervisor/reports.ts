@@ -28,7 +28,8 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
     }
     case 'task-lost': {
       const task = context.registry.findTask(report);
-      if (task !== undefined) taskGone(context, task, report.exits);
+      // By now its id may be another one's.
+      if (task?.shim?.id === report.shim) taskGone(context, task, report.exits);
       return;
     }
     case 'shim-late': {

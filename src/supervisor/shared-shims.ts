@@ -80,7 +80,13 @@ export class SharedShims {
     const start =
       [...group.starting].find((candidate) => candidate.claims < tasksPerShim) ?? this.#startOne(key, group);
     start.claims += 1;
-    const started = await until(start.promise, { ...limit, doing: `starting a shim of ${key.binary}` });
+    const started = await until(start.promise, { ...limit, doing: `starting a shim of ${key.binary}` }).catch(
+      (error: unknown) => {
+        start.claims -= 1;
+        this.#settleOnceStarted(start.promise);
+        throw error;
+      },
+    );
     const place = this.#claim(started);
     this.#startAhead(key, group);
     return place;
@@ -105,10 +111,14 @@ export class SharedShims {
     const crowded = open.length < slots() && creates >= crowd * open.length;
     const full = room < Math.floor(config.tasksPerShim * reserve);
     if (!crowded && !full) return;
-    const { promise } = this.#startOne(key, group);
-    promise
+    this.#settleOnceStarted(this.#startOne(key, group).promise);
+  }
+
+  /** A shim that nobody may need when it is there ends after its grace. */
+  #settleOnceStarted(start: Promise<Shim>): void {
+    start
       .then((shim) => this.settle(shim))
-      // The start has logged it; the next create that needs one tries again and is told.
+      // Whoever started it is told, and the next create that needs one tries again.
       .catch(() => undefined);
   }
 

@@ -122,6 +122,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   }
   const [first] = states;
   if (first?.status !== 'fulfilled') return removeGone(slot, found);
+  if (!existsSync(found.bundle)) return removeGone(slot, found);
   if (found.older) return adoptOlder(slot, shim, found, deadline);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
@@ -256,7 +257,9 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
   const adopted = await Promise.all(
     tasks.map((found) => {
       const here = slot.tasks.get(taskKey(found.ref));
-      return here === undefined ? adoptTask(slot, shim, found, deadline) : reviewTask(here, found, deadline);
+      if (here !== undefined) return reviewTask(here, found, deadline);
+      // One that cannot be taken over keeps none of its neighbours from it.
+      return adoptTask(slot, shim, found, deadline).catch((error: unknown) => silent(slot, found, error));
     }),
   );
   if (isForOneTask(shim.mode) && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {
@@ -264,5 +267,6 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
     if (tasks.length === 0) await dropShimBundle(slot, operation);
     return { tasks: adopted };
   }
-  return { shim: shim.info, tasks: adopted };
+  // Lost meanwhile it is told of as such, in an order that this would turn round.
+  return shim.state === 'live' ? { shim: shim.info, tasks: adopted } : { tasks: adopted };
 }

@@ -103,6 +103,18 @@ async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation)
   return { condemned: !isForOneTask(record.mode), exits: madeUpExits(processes, at) };
 }
 
+async function destroy(
+  slot: WorkerSlot,
+  operation: DestroyTaskOperation,
+  task: Task | undefined,
+): Promise<DestroyTaskReply> {
+  if (task === undefined) return destroyUnknown(slot, operation);
+  if (task.state !== 'lost') return destroyKnown(slot, task);
+  // Destroyed beside that, its id would be free for a task that the clean-up then takes for this one.
+  await task.shim.loss;
+  throw notFound(`task ${operation.task} not found: its shim was lost, and it is cleaned up`);
+}
+
 /**
  * Ends a task whatever its state, and removes everything of it. Its own shim that does not answer is killed; in a
  * shared one only the task is. Throws NOT_FOUND where there is no such task, FAILED_PRECONDITION where its bundle
@@ -113,6 +125,6 @@ export async function destroyTask(slot: WorkerSlot, operation: DestroyTaskOperat
   if (task === undefined && slot.isReserved(operation)) {
     throw unavailable(`task ${operation.task} is still being created: try again when its create has ended`);
   }
-  const whole = task === undefined ? destroyUnknown(slot, operation) : destroyKnown(slot, task);
+  const whole = destroy(slot, operation, task);
   return until(whole, { deadline: operation.deadline, doing: `destroying task ${operation.task}` });
 }

@@ -66,7 +66,7 @@ async function loseTask(slot: WorkerSlot, shim: Shim, task: Task): Promise<void>
   const at = await endRemains(slot, remains);
   await dropBundle(slot, remains);
   slot.remove(task);
-  slot.report({ kind: 'task-lost', ...task.ref, exits: madeUpExits(task.processes.values(), at) });
+  slot.report({ kind: 'task-lost', ...task.ref, shim: shim.ref.shim, exits: madeUpExits(task.processes.values(), at) });
 }
 
 /**
@@ -76,6 +76,11 @@ async function loseTask(slot: WorkerSlot, shim: Shim, task: Task): Promise<void>
 export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Promise<void> {
   if (shim.state !== 'live') return;
   shim.state = 'lost';
+  shim.loss = cleanUpAfter(slot, shim, reason);
+  await shim.loss;
+}
+
+async function cleanUpAfter(slot: WorkerSlot, shim: Shim, reason: string): Promise<void> {
   slot.logger.warn('shim lost', { ...shim.ref, reason });
   slot.report({ kind: 'shim-lost', ...shim.ref, reason });
   const tasks = [...shim.tasks.values()];

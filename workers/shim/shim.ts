@@ -29,6 +29,8 @@ export class Shim {
   state: ShimState = 'live';
   /** Creates under way. Shutdown in the middle of one makes some shims exit. */
   creating = 0;
+  /** Resolves when everything that was in a lost shim is cleaned up. */
+  loss: Promise<void> = Promise.resolve();
   /** Connections that were lost and made anew. */
   reconnects = 0;
   /** It did not answer its last heartbeat. */

@@ -25,7 +25,7 @@ export interface ShimLostReport extends ShimRef {
 }
 
 /** A task of a lost shim was cleaned up: it is gone, and so are its processes. */
-export interface TaskLostReport extends TaskRef {
+export interface TaskLostReport extends TaskRef, ShimRef {
   readonly kind: 'task-lost';
   readonly exits: readonly LostExit[];
 }

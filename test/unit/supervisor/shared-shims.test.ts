@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TaskError } from '../../../src/shared/errors/index.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import type { Operation } from '../../../src/shared/messages/index.ts';
+import { deferred } from '../../../src/shared/util/deferred.ts';
 import { defaultPlacement } from '../../../src/supervisor/placement-config.ts';
 import { Registry } from '../../../src/supervisor/registry.ts';
 import { SharedShims } from '../../../src/supervisor/shared-shims.ts';
@@ -125,6 +126,24 @@ describe('shared shims', () => {
     expect(asked('stop-shim')).toBe(2);
     await vi.advanceTimersByTimeAsync(4001);
     expect(asked('stop-shim')).toBe(4);
+    expect(registry.shims()).toEqual([]);
+  });
+
+  it('end after their grace where the create that they were started for has given up', async () => {
+    const started = deferred<void>();
+    answer = async (operation) => {
+      if (operation.kind !== 'start-shim') return {};
+      await started.promise;
+      return shimInfo(operation.start.shim);
+    };
+    const shims = open({ idleGrace: 1000 });
+    const caller = new AbortController();
+    const waiting = shims.acquire(key, { ...limit(), signal: caller.signal });
+    caller.abort(new TaskError('CANCELLED', 'the caller gave up'));
+    await expect(waiting).rejects.toThrow('the caller gave up');
+    started.resolve();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked('stop-shim')).toBe(1);
     expect(registry.shims()).toEqual([]);
   });
 
