@@ -9,6 +9,7 @@ import { closeIo } from './operations/close-io.ts';
 import { createTask } from './operations/create-task.ts';
 import { deleteProcess } from './operations/delete.ts';
 import { destroyTask } from './operations/destroy-task.ts';
+import { removeDeadBundle } from './operations/drop-bundle.ts';
 import { addExec } from './operations/exec.ts';
 import { killProcess } from './operations/kill.ts';
 import { pauseTask } from './operations/pause.ts';
@@ -68,6 +69,8 @@ async function perform(operation: Operation): Promise<ReplyByKind[OperationKind]
       return deleteProcess(slot, operation);
     case 'destroy-task':
       return destroyTask(slot, operation);
+    case 'drop-bundle':
+      return removeDeadBundle(slot, operation);
     case 'remove-work':
       return removeWork(slot, operation);
     case 'state':
@@ -93,6 +96,7 @@ async function perform(operation: Operation): Promise<ReplyByKind[OperationKind]
     case 'stop-sandbox':
     case 'shutdown-sandbox':
     case 'adopt-sandbox':
+    case 'drop-sandbox':
     case 'sandbox-status':
     case 'sandbox-platform':
     case 'sandbox-metrics': {

@@ -33,6 +33,8 @@ export class WorkerSlot {
   /** Tasks by key. A task that is being created is here without its shim: `reserved`. */
   readonly tasks = new Map<string, Task>();
   readonly #reserved = new Set<string>();
+  /** Adoptions under way, by shim: one waits for another, and so does whoever is to end a task that may be found by it. */
+  readonly adoptions = new Map<string, Promise<unknown>>();
   /** Tasks whose shim did not answer when it was adopted, with the reason. */
   readonly silent = new Map<string, string>();
   /** Tasks that need the shim of their group no longer, by key. */
@@ -89,7 +91,12 @@ export class WorkerSlot {
     const key = taskKey(task.ref);
     if (this.tasks.get(key) === task) this.tasks.delete(key);
     this.leaving.delete(key);
-    task.shim.tasks.delete(task.ref.task);
+    if (task.shim.tasks.get(task.ref.task) === task) task.shim.tasks.delete(task.ref.task);
+  }
+
+  /** True while this very task is the one of its name: not where it was removed, and its name taken again. */
+  has(task: Task): boolean {
+    return this.tasks.get(taskKey(task.ref)) === task;
   }
 
   /** Throws NOT_FOUND for an unknown task, UNAVAILABLE for one that cannot be asked now. */

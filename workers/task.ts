@@ -39,6 +39,8 @@ export class TaskProcess {
   host: HostProcess | undefined;
   /** It has ended, and its shim has not told it yet, or has lost it. */
   untold: UntoldEnd | undefined;
+  /** The shim has not answered Exec yet: it may know it, or not. */
+  adding = false;
   /** A Start is under way, or failed: the shim must not be asked again. */
   start: 'none' | 'running' | 'failed' = 'none';
   /** Its start is a restore from a checkpoint: it has no pid before. */

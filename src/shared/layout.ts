@@ -98,4 +98,6 @@ export const bundleFiles = {
   sandbox: 'sandbox.json',
   /** One JSON line for each process that was announced to the shim: init once it has a pid, execs before Exec. */
   processes: 'processes.jsonl',
+  /** Of a shared shim's or a sandbox's bundle: ids of tasks that were ended without the shim, a line each. */
+  forgetting: 'forgetting',
 } as const;

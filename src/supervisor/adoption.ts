@@ -3,10 +3,14 @@ import { hasCode, notFound, TaskError } from '../shared/errors/index.ts';
 import type { ExecId } from '../shared/identifiers.ts';
 import type { AdoptedTask, AdoptShimReply, Stdio } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
+import { insist } from '../shared/util/insist.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
+import { removeBundleOf } from './bundle-removal.ts';
 import type { Context } from './context.ts';
 import { isRunning } from './process-state.ts';
+import { holdId, removeByForce } from './remove-by-force.ts';
 import { adoptSandbox } from './sandboxes/adopt.ts';
+import { sandboxGone } from './sandboxes/settle.ts';
 import type { Shim } from './shim.ts';
 import { applySnapshot, leftShim, neverMade, taskGone } from './snapshot.ts';
 import type { Task } from './task.ts';
@@ -80,11 +84,13 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
     if (kind === 'silent') shim.silent.add(task);
     else shim.silent.delete(task);
   }
+  const { namespace } = shim;
+  for (const task of reply.forgetting) holdId(context, { namespace, task }, shim, reply.at);
   // The tasks first: whoever waits for the shim finds them as they are.
   for (const adopted of reply.tasks) {
     const task = known.find((candidate) => candidate.ref.task === adopted.task);
-    if (task !== undefined) applyTask(context, task, adopted);
-    else if (adopted.kind === 'live' && !shim.creating.has(adopted.task)) removeUnknown(context, shim, adopted);
+    if (task !== undefined) applyTask(context, task, adopted, shim.slot);
+    else if (adopted.kind === 'live' && !isTaken(context, adopted)) removeUnknown(context, shim, adopted);
   }
   if (silent?.kind === 'silent' && reply.shim === undefined) {
     shim.set({ kind: 'silent', reason: silent.reason });
@@ -94,7 +100,8 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
     shim.set({ kind: 'gone', reason: 'nothing answers at its address' });
     context.placement.shared.forget(shim);
     leftShim(context, shim);
-    context.registry.removeShim(shim);
+    if (shim.mode === 'sandbox') sandboxGone(context, shim);
+    else context.registry.removeShim(shim);
     return true;
   }
   shim.overdue = 0;
@@ -106,13 +113,14 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
   return silent === undefined;
 }
 
-function applyTask(context: Context, task: Task, adopted: AdoptedTask): void {
+function applyTask(context: Context, task: Task, adopted: AdoptedTask, slot: TaskSlot): void {
   if (adopted.kind === 'gone') {
     // Without a pid its create never got as far as an answer: a ghost of it would keep the id.
-    const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.some(({ exec }) => exec === undefined);
+    const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.length > 0;
     if (!wasMade) return neverMade(context, task);
     for (const { exec } of adopted.exits) if (exec !== undefined) findExec(context, task, exec, noStdio);
     taskGone(context, task, adopted.exits);
+    if (adopted.exits.length > 0) removeBundleOf(context, task, slot);
     return context.router.forgotten(task.ref);
   }
   if (adopted.kind !== 'live') return;
@@ -159,9 +167,20 @@ function forgetLostExecs(context: Context, task: Task, known: readonly string[])
   }
 }
 
-/** A task that nobody knows of: a create or a delete that was cut off. */
+/** A create that was cut off is undone by itself. */
+function isTaken({ registry }: Context, ref: AdoptedTask): boolean {
+  return registry.findTask(ref) !== undefined || registry.isReserved(ref);
+}
+
+/** A task that nobody knows of: a create or a delete that was cut off. Its id cannot be had before it is removed. */
 function removeUnknown(context: Context, shim: Shim, { namespace, task }: AdoptedTask): void {
-  context.background.run('half-made task not removed', async () => {
-    await shim.slot.run({ kind: 'destroy-task', deadline: deadlineIn(context.deadlines.cleanup * 2), namespace, task });
-  });
+  const ref = { namespace, task };
+  const { background, deadlines, registry } = context;
+  const reservation = registry.reserve(ref);
+  const budget = deadlines.cleanup * 2;
+  const removal = insist(background.signal, () =>
+    removeByForce(context, ref, { slot: shim.slot, shim }, { budget }),
+  ).finally(() => reservation.release());
+  reservation.undoing(removal.catch(() => undefined));
+  background.run('half-made task not removed', () => removal);
 }

@@ -8,6 +8,9 @@ import type { Task } from './task.ts';
 /** How long after its deadline a thread's own answer to it is awaited, in milliseconds; the slot gives up before. */
 export const answerGrace = 2000;
 
+/** A thread that is lost again and again is replaced after 10 s at most, and then has to load. */
+const longestBackoff = 15_000;
+
 /** Throws FAILED_PRECONDITION where the task's shim is gone. */
 export function shimOf(task: Task): Shim {
   if (task.shim !== undefined) return task.shim;
@@ -47,8 +50,11 @@ export async function ask<K extends OperationKind>(
  * and the adoption would bring back what has just been removed. Never throws: a shim that stays silent is for the bundle.
  */
 export async function adoptionOver(shim: Shim, load: number, doing: string): Promise<void> {
-  if (shim.state.kind !== 'adopting') return;
-  await shim.usable({ deadline: deadlineIn(load + answerGrace), doing }).catch(() => undefined);
+  const limit = deadlineIn(load + answerGrace + longestBackoff);
+  while (shim.state.kind === 'adopting' && Date.now() < limit) {
+    // Short, as nobody tells when it turns out to be silent.
+    await shim.usable({ deadline: Math.min(limit, deadlineIn(200)), doing }).catch(() => undefined);
+  }
 }
 
 /** The deadline of an operation: what is configured, or the caller's where that is earlier. */

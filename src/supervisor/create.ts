@@ -10,14 +10,15 @@ import { isLostToReboot } from './lost-to-reboot.ts';
 import type { CallOptions, CreateRequest } from './options.ts';
 import type { Placed } from './placement.ts';
 import type { Reservation } from './registry.ts';
+import { removeByForce } from './remove-by-force.ts';
 import { checkStdio } from './request-checks.ts';
 import { Shim } from './shim.ts';
 import { specFacts } from './spec-facts.ts';
 import { Task } from './task.ts';
 import { TaskProcess } from './task-process.ts';
 
-/** How long a create that went wrong is undone before its id is freed anyway, in milliseconds. */
-const undoBudget = 60_000;
+/** How long a create that went wrong is undone, once a shim that hangs in it is given up, before its id is freed anyway, in milliseconds. */
+const undoBudget = 30_000;
 /** How long its caller waits for that: the same id should work again when the error arrives. */
 const undoPatience = 5_000;
 
@@ -37,7 +38,10 @@ export async function createTask(
   await earlierUndone(context, ref, { deadline, signal: call.signal });
   context.registry.assertNotHeld(ref);
   const lost = context.registry.findTask(ref);
-  if (lost !== undefined && isLostToReboot(lost)) context.registry.remove(lost);
+  if (lost !== undefined && isLostToReboot(lost)) {
+    await lost.removal;
+    context.registry.remove(lost);
+  }
   const reservation = context.registry.reserve(ref);
   let placed: Placed;
   try {
@@ -175,16 +179,14 @@ async function undo(context: Context, ref: TaskRef, placed: Placed, whole: Promi
     (error: unknown) => TaskError.from(error),
   );
   if (failure !== undefined && !hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) return;
-  const limit = deadlineIn(undoBudget);
+  const { call, cleanup, state } = context.deadlines;
+  const limit = deadlineIn(call + state + undoBudget);
   const { signal } = context.background;
   for (let pause = 20; ; pause = Math.min(pause * 2, 1000)) {
-    // A shared shim has to be adopted by the next thread before it can be told to forget the task; each try may see another.
-    await placed.shim?.usable({ deadline: limit, doing: 'undoing a create', signal }).catch(() => undefined);
     try {
-      await placed.slot.run({ kind: 'destroy-task', deadline: deadlineIn(context.deadlines.cleanup * 2), ...ref });
+      await removeByForce(context, ref, placed, { budget: cleanup * 2 });
       return;
     } catch (error) {
-      if (hasCode(error, 'NOT_FOUND')) return;
       if (Date.now() >= limit || signal.aborted) throw error;
     }
     await delay(pause, undefined, { signal });

@@ -1,12 +1,13 @@
 import { hasCode, notFound, TaskError } from '../shared/errors/index.ts';
 import type { ProcessRef, TaskRef } from '../shared/identifiers.ts';
 import type { Exit } from '../shared/messages/index.ts';
-import { deadlineIn, until } from '../shared/util/deadline.ts';
+import { deadlineIn, remaining, until } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
-import { adoptionOver, ask, join } from './ask.ts';
+import { ask, join } from './ask.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { isRunning } from './process-state.ts';
+import { removeByForce } from './remove-by-force.ts';
 import { applySnapshot, leftShim } from './snapshot.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
@@ -69,12 +70,9 @@ async function deleteInShim(context: Context, task: Task, process: TaskProcess):
   }
 }
 
-async function removeRemains({ deadlines }: Context, task: Task, deadline: number): Promise<void> {
-  if (task.shim === undefined) return;
-  await adoptionOver(task.shim, deadlines.load, `removing what is left of task ${task.ref.task}`);
-  await task.shim.slot.run({ kind: 'destroy-task', deadline, ...task.ref }).catch((error: unknown) => {
-    if (!hasCode(error, 'NOT_FOUND')) throw error;
-  });
+async function removeRemains(context: Context, task: Task, deadline: number): Promise<void> {
+  const { ref, shim } = task;
+  if (shim !== undefined) await removeByForce(context, ref, { slot: shim.slot, shim }, { budget: remaining(deadline) });
 }
 
 function finishExec(context: Context, task: Task, process: TaskProcess): void {
@@ -89,6 +87,8 @@ function finishExec(context: Context, task: Task, process: TaskProcess): void {
 export async function finishTask(context: Context, task: Task, exit: Exit): Promise<void> {
   const { init, ref, shim } = task;
   for (const process of task.execs.values()) await tellLastExit(context, task, process);
+  task.isLeaving = true;
+  await task.removal;
   // A delete and a forced one can end together: the first tells.
   if (context.registry.findTask(ref) !== task) return;
   if (init.state.kind !== 'stopped' && (exit.pid > 0 || init.pid > 0)) {

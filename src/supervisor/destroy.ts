@@ -1,12 +1,11 @@
-import { hasCode } from '../shared/errors/index.ts';
 import type { TaskRef } from '../shared/identifiers.ts';
 import type { Exit } from '../shared/messages/index.ts';
-import { deadlineIn } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
-import { adoptionOver, join } from './ask.ts';
+import { join } from './ask.ts';
 import type { Context } from './context.ts';
 import { finishTask } from './delete.ts';
 import type { CallOptions } from './options.ts';
+import { removeByForce } from './remove-by-force.ts';
 import type { Task } from './task.ts';
 import { exitOf } from './wait.ts';
 
@@ -25,25 +24,16 @@ async function wholeDestroy(context: Context, task: Task): Promise<Exit> {
   const { ref, init, shim } = task;
   for (const process of task.processes()) process.killed = true;
   if (shim !== undefined) {
-    await adoptionOver(shim, context.deadlines.load, `destroying task ${ref.task}`);
-    try {
-      const reply = await shim.slot.run({ kind: 'destroy-task', deadline: deadlineIn(budgetOf(context)), ...ref });
-      for (const exit of reply.exits) {
-        const process = task.processes().find((candidate) => candidate.ref.exec === exit.exec);
-        if (process === undefined) continue;
-        if (process.state.kind === 'starting') process.set({ kind: 'start-failed', pid: process.pid });
-        context.router.exit(process.ref, exit, exit.source);
-        if (process !== init) context.router.release(task, process);
-      }
-      context.router.release(task, init);
-      if (reply.condemned && shim.state.kind !== 'gone') {
-        shim.retired = true;
-        context.registry.hold(ref, shim);
-      }
-    } catch (error) {
-      // Its shim was lost and cleaned up meanwhile, or an earlier try came this far.
-      if (!hasCode(error, 'NOT_FOUND')) throw error;
+    // Undefined where its shim was lost and cleaned up meanwhile, or an earlier try came this far.
+    const exits = await removeByForce(context, ref, { slot: shim.slot, shim }, { budget: budgetOf(context) });
+    for (const exit of exits ?? []) {
+      const process = task.processes().find((candidate) => candidate.ref.exec === exit.exec);
+      if (process === undefined) continue;
+      if (process.state.kind === 'starting') process.set({ kind: 'start-failed', pid: process.pid });
+      context.router.exit(process.ref, exit, exit.source);
+      if (process !== init) context.router.release(task, process);
     }
+    context.router.release(task, init);
   }
   const exit =
     init.state.kind === 'stopped' ? init.state.exit : { pid: init.pid, status: 137, exitedAt: timestampNow() };

@@ -56,6 +56,11 @@ export class ExitKeeper {
     }
   }
 
+  /** True while its exit is told, and the disk does not take it. */
+  refused(ref: ProcessRef): boolean {
+    return this.#refused.has(keyOf(ref));
+  }
+
   get(ref: ProcessRef): StoredExit | undefined {
     return this.#refused.get(keyOf(ref))?.exit ?? this.#exits.get(ref);
   }

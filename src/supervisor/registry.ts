@@ -17,12 +17,19 @@ type Entry =
   | { readonly kind: 'reserved'; undone: Promise<void> | undefined }
   | { readonly kind: 'task'; readonly task: Task };
 
+/** More ids were never let go between a worker's answer and its arrival. */
+const maxLetGo = 1000;
+
+const keyOf = ({ namespace, task }: TaskRef): string => `${namespace}/${task}`;
+
 /** The tasks and shims of the host, by namespace and id. */
 export class Registry {
   readonly #tasks = new Map<Namespace, Map<TaskId, Entry>>();
   readonly #shims = new Map<string, Shim>();
   /** Ids of tasks that were ended without their shim, which may still act on them. */
   readonly #held = new Map<string, Shim>();
+  /** When such an id was let go; the latest of them. */
+  readonly #letGo = new Map<string, number>();
 
   /** Throws ALREADY_EXISTS where the id has a task, ended ones included, or a create under way. */
   reserve(ref: TaskRef): Reservation {
@@ -112,21 +119,32 @@ export class Registry {
     for (const [id, holder] of this.#held) if (holder === shim) this.#held.delete(id);
   }
 
-  /** The shim was not there when the task was ended: what waits in its socket would hit the next task of the id. */
-  hold({ namespace, task }: TaskRef, shim: Shim): void {
-    this.#held.set(`${namespace}/${task}`, shim);
+  /**
+   * The shim was not there when the task was ended: what waits in its socket would hit the next task of the id. False where
+   * it has forgotten the task since then. Times are of the monotonic clock, in milliseconds.
+   */
+  hold(ref: TaskRef, shim: Shim, since: number): boolean {
+    const key = keyOf(ref);
+    if ((this.#letGo.get(key) ?? 0) > since) return false;
+    this.#held.set(key, shim);
+    return true;
   }
 
-  letGo({ namespace, task }: TaskRef): void {
-    this.#held.delete(`${namespace}/${task}`);
+  letGo(ref: TaskRef, at: number): void {
+    const key = keyOf(ref);
+    this.#held.delete(key);
+    this.#letGo.delete(key);
+    this.#letGo.set(key, at);
+    const [oldest] = this.#letGo.keys();
+    if (this.#letGo.size > maxLetGo && oldest !== undefined) this.#letGo.delete(oldest);
   }
 
   /** Throws UNAVAILABLE where a shim that does not answer still has an earlier task of the id. */
-  assertNotHeld({ namespace, task }: TaskRef): void {
-    const shim = this.#held.get(`${namespace}/${task}`);
+  assertNotHeld(ref: TaskRef): void {
+    const shim = this.#held.get(keyOf(ref));
     if (shim === undefined) return;
     throw unavailable(
-      `an earlier task ${task} was deleted by force while its shim ${shim.id} did not answer, and that shim still runs: ` +
+      `an earlier task ${ref.task} was deleted by force while its shim ${shim.id} did not answer, and that shim still runs: ` +
         `use another id, or end the other tasks of the shim, which ends it`,
     );
   }

@@ -2,8 +2,10 @@ import { writeLogReport } from '../shared/log/log-report.ts';
 import type { Report } from '../shared/messages/index.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
 import { adoptAll } from './adoption.ts';
+import { removeBundleOf } from './bundle-removal.ts';
 import type { Context } from './context.ts';
 import { takeSandboxExit } from './sandboxes/exit.ts';
+import { sandboxGone } from './sandboxes/settle.ts';
 import { leftShim, taskGone } from './snapshot.ts';
 import type { TaskSlot } from './task-slot.ts';
 
@@ -29,7 +31,15 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
     case 'task-lost': {
       const task = context.registry.findTask(report);
       // By now its id may be another one's.
-      if (task?.shim?.id === report.shim) taskGone(context, task, report.exits);
+      const shim = task?.shim;
+      if (task === undefined || shim?.id !== report.shim) return;
+      taskGone(context, task, report.exits);
+      removeBundleOf(context, task, shim.slot);
+      return;
+    }
+    case 'sandbox-lost': {
+      const shim = context.registry.findShim(report.namespace, report.shim);
+      if (shim?.mode === 'sandbox' && shim.state.kind === 'gone') sandboxGone(context, shim);
       return;
     }
     case 'shim-late': {
@@ -41,7 +51,7 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
       return;
     }
     case 'task-forgotten':
-      return context.registry.letGo(report);
+      return context.registry.letGo(report, report.at);
     case 'sandbox-exit':
       return takeSandboxExit(context, { namespace: report.namespace, sandbox: report.sandbox }, report);
     case 'vitals':

@@ -11,6 +11,10 @@ export class Retries {
     return this.#writes.size;
   }
 
+  has(key: string): boolean {
+    return this.#writes.has(key);
+  }
+
   /** `write` throws for as long as it is refused. */
   add(key: string, write: () => void): void {
     this.#writes.set(key, write);

@@ -5,6 +5,7 @@ import { type Directories, sharedShimBundle } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Deadlines } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
+import { insist } from '../shared/util/insist.ts';
 import type { Any } from '../shared/wire/any.ts';
 import type { PlacementConfig } from './placement-config.ts';
 import type { Registry } from './registry.ts';
@@ -55,7 +56,7 @@ export class SharedShims {
   readonly #claims = new Map<Shim, number>();
   readonly #idle = new Map<Shim, NodeJS.Timeout>();
   readonly #stops = new Set<Promise<void>>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: SharedShimsOptions) {
     this.#options = options;
@@ -103,7 +104,7 @@ export class SharedShims {
    * up to one shim for each slot, and where little room is left in all of them. One that nobody needed ends after its grace.
    */
   #startAhead(key: SharingKey, group: SharingGroup): void {
-    if (this.#closed || group.starting.size > 0) return;
+    if (this.#closing.signal.aborted || group.starting.size > 0) return;
     const { config, slots } = this.#options;
     const open = [...group.shims].filter((shim) => this.#isOpen(shim));
     const creates = open.reduce((sum, shim) => sum + (this.#claims.get(shim) ?? 0), 0);
@@ -124,7 +125,7 @@ export class SharedShims {
 
   /** To be called when a task left the shim: ends it in time where it is empty. */
   settle(shim: Shim): void {
-    if (this.#closed || shim.mode !== 'shared') return;
+    if (this.#closing.signal.aborted || shim.mode !== 'shared') return;
     if (shim.state.kind === 'gone') {
       this.forget(shim);
       return;
@@ -169,7 +170,7 @@ export class SharedShims {
 
   /** Ends no shim; those that are being stopped are left to finish. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     for (const timer of this.#idle.values()) clearTimeout(timer);
     this.#idle.clear();
     await Promise.allSettled(this.#stops);
@@ -255,19 +256,14 @@ export class SharedShims {
   async #removeHalfStarted(shim: Shim): Promise<void> {
     const { deadlines, logger } = this.#options;
     const { namespace, id, bundle, slot } = shim;
+    const ref = { namespace, shim: id, bundle };
+    const budget = () => deadlineIn(deadlines.load + deadlines.shutdown + deadlines.cleanup);
     try {
-      const budget = () => deadlineIn(deadlines.load + deadlines.cleanup);
-      const reply = await slot.run({
-        kind: 'adopt-shim',
-        deadline: budget(),
-        namespace,
-        shim: id,
-        mode: 'shared',
-        bundle,
-        tasks: [],
+      await insist(this.#closing.signal, async () => {
+        // So that one that answers is asked to end, and not killed.
+        await slot.run({ kind: 'adopt-shim', deadline: budget(), ...ref, mode: 'shared', tasks: [] });
+        await slot.run({ kind: 'stop-shim', deadline: budget(), ...ref });
       });
-      if (reply.shim !== undefined)
-        await slot.run({ kind: 'stop-shim', deadline: budget(), namespace, shim: id, bundle });
     } catch (error) {
       // Left for the next start of the daemon, which adopts it and finds it empty.
       logger.warn('half-started shim not removed', { namespace, shim: id, error: TaskError.from(error).message });
@@ -277,7 +273,8 @@ export class SharedShims {
   /** Ends an empty shim. One that got a task meanwhile stays; one that will not end, or has something left, is tried again. */
   async #stop(shim: Shim, retry: number): Promise<void> {
     const { state } = shim;
-    if (this.#closed || this.#load(shim) > 0 || (state.kind !== 'live' && state.kind !== 'silent')) return;
+    if (this.#closing.signal.aborted || this.#load(shim) > 0 || (state.kind !== 'live' && state.kind !== 'silent'))
+      return;
     const { deadlines, logger, registry } = this.#options;
     const { namespace, id, bundle } = shim;
     shim.set({ kind: 'stopping' });
@@ -292,8 +289,10 @@ export class SharedShims {
       // `stopping` ended meanwhile where the shim or its thread was lost; then others say what becomes of it.
       const now: ShimState = shim.state;
       if (now.kind !== 'stopping') return;
-      shim.set(state);
-      if (!this.#closed && this.#load(shim) === 0 && !this.#idle.has(shim)) {
+      // Its thread may have got half way: nothing is placed in it, unless it is in use and was left alone.
+      const { message } = TaskError.from(error);
+      shim.set(hasCode(error, 'FAILED_PRECONDITION') ? state : { kind: 'silent', reason: message });
+      if (!this.#closing.signal.aborted && this.#load(shim) === 0 && !this.#idle.has(shim)) {
         this.#stopAfter(shim, retry, Math.min(retry * 2, longestRetry));
       }
     }

@@ -3,7 +3,6 @@ import type { LostExit, ProcessSnapshot } from '../shared/messages/index.ts';
 import { isForOneTask } from '../shared/placement-mode.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
-import { sandboxShimGone } from './sandboxes/settle.ts';
 import { started, startFailed } from './started.ts';
 import type { Task } from './task.ts';
 import type { TaskProcess } from './task-process.ts';
@@ -83,10 +82,8 @@ export function leftShim(context: Context, shim: NonNullable<Task['shim']>): voi
     context.registry.removeShim(shim);
     return;
   }
+  // It outlives its tasks, and its end is told when nothing of it is left.
+  if (shim.mode === 'sandbox') return;
   if (shim.state.kind === 'gone') context.registry.removeShim(shim);
-  if (shim.mode === 'sandbox') {
-    if (shim.state.kind === 'gone') sandboxShimGone(context, shim);
-    return;
-  }
   context.placement.shared.settle(shim);
 }

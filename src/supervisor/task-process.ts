@@ -22,6 +22,8 @@ export class TaskProcess {
   frozenTold: 'paused' | 'running' = 'running';
   /** A delete under way; a second caller joins it. */
   deletion: Promise<Exit> | undefined;
+  /** An exec whose addition went wrong, until the shim has it no more: its id is not free before. Never rejects. */
+  undone: Promise<void> | undefined;
   readonly #logger: Logger;
   #state: ProcessState;
 

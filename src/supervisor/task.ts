@@ -19,6 +19,10 @@ export class Task {
   shim: Shim | undefined;
   /** A forced delete under way; a second caller joins it. It does not join an ordinary one, which may hang. */
   destruction: Promise<Exit> | undefined;
+  /** The removal of its bundle after its shim is gone: its id is not free before. Never rejects. */
+  removal: Promise<void> | undefined;
+  /** It is being deleted: nobody needs what its bundle tells. */
+  isLeaving = false;
 
   constructor(options: {
     readonly ref: TaskRef;

@@ -13,6 +13,7 @@ import type {
 import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn, earlier } from '../../src/shared/util/deadline.ts';
+import { monotonicNow } from '../../src/shared/util/monotonic.ts';
 import { askState } from '../shim/ask-state.ts';
 import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
@@ -20,6 +21,7 @@ import { appendProcess, readProcesses, readTaskRecord, removeBundle } from '../s
 import { dialShim } from '../shim/connection.ts';
 import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
+import { Forgetting } from '../shim/forgetting.ts';
 import { registerShim } from '../shim/launch-shim.ts';
 import { completeBundle } from '../shim/older-bundle.ts';
 import { runsAlready } from '../shim/runs-already.ts';
@@ -60,11 +62,13 @@ function withInit(processes: readonly ProcessRecord[], stdio: ProcessRecord['std
   return [init, ...processes.filter(({ exec }) => exec !== undefined)];
 }
 
-async function removeGone(slot: WorkerSlot, found: Found): Promise<AdoptedTask> {
+/** Its bundle is all that tells of its processes, until the exits are stored: it stays as long where there are any. */
+async function endGone(slot: WorkerSlot, found: Found): Promise<AdoptedTask> {
   const at = await endRemains(slot, found);
-  await dropBundle(slot, found);
+  const exits = madeUpExits(found.processes, at);
+  if (exits.length === 0) await dropBundle(slot, found);
   slot.silent.delete(taskKey(found.ref));
-  return { kind: 'gone', ...found.ref, exits: madeUpExits(found.processes, at) };
+  return { kind: 'gone', ...found.ref, exits };
 }
 
 function silent(slot: WorkerSlot, found: Found, error: unknown): AdoptedTask {
@@ -118,25 +122,25 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const unexpected = states.find((state) => state.status === 'rejected' && !hasCode(state.reason, 'NOT_FOUND'));
   if (unexpected?.status === 'rejected') {
     const { reason } = unexpected;
-    return hasCode(reason, 'UNAVAILABLE') ? removeGone(slot, found) : silent(slot, found, reason);
+    return hasCode(reason, 'UNAVAILABLE') ? endGone(slot, found) : silent(slot, found, reason);
   }
   const [first] = states;
-  if (first?.status !== 'fulfilled') return removeGone(slot, found);
-  if (!existsSync(found.bundle)) return removeGone(slot, found);
+  if (first?.status !== 'fulfilled') return endGone(slot, found);
+  if (!existsSync(found.bundle)) return endGone(slot, found);
   if (found.older) return adoptOlder(slot, shim, found, deadline);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
   const [initRecord] = found.processes;
   if (initRecord !== undefined && isHalfRestored(initRecord, init)) {
     slot.logger.warn('half restored task removed', { ...found.ref });
-    return removeGone(slot, found);
+    return endGone(slot, found);
   }
   const started = init.status === 'created' && (await runsAlready(found.bundle, init.pid));
   const processes = started
     ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))
     : snapshots;
   // It was destroyed while the shim was asked: what the shim still says of it is of no use to anybody.
-  if (!existsSync(path.join(found.bundle, bundleFiles.task))) return removeGone(slot, found);
+  if (!existsSync(path.join(found.bundle, bundleFiles.task))) return endGone(slot, found);
   const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
   const task = new Task({ ...found, shim, processes: own });
   slot.add(task);
@@ -183,10 +187,10 @@ async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation):
 }
 
 /** Adoption was asked for again while the task is here: nothing is taken over twice, its processes are asked anew. */
-async function reviewTask(task: Task, found: Found, deadline: number): Promise<AdoptedTask> {
+async function reviewTask(slot: WorkerSlot, task: Task, found: Found, deadline: number): Promise<AdoptedTask> {
   try {
     const processes = await Promise.all(
-      [...task.processes.values()].map((process) => askState(task, process, deadline)),
+      [...task.processes.values()].map((process) => askState(slot, task, process, deadline)),
     );
     return { kind: 'live', ...task.ref, runtime: task.runtime, processes };
   } catch (error) {
@@ -209,11 +213,12 @@ async function adoptDead(
     await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
   }
   const gone = await atOnce(cleanUpsAtOnce, tasks, (found) =>
-    removeGone(slot, { ...found, binary: found.binary ?? binary }),
+    endGone(slot, { ...found, binary: found.binary ?? binary }),
   );
   if (mode === 'sandbox' && binary !== undefined) await endRemains(slot, sandboxRemains(operation, bundle, binary));
-  if (!isForOneTask(mode) || tasks.length === 0) await dropShimBundle(slot, operation);
-  return { tasks: gone };
+  // A sandbox's tells of its end, which is stored first.
+  if (mode === 'shared' || (isForOneTask(mode) && tasks.length === 0)) await dropShimBundle(slot, operation);
+  return { tasks: gone, forgetting: [], at: monotonicNow() };
 }
 
 async function connect(
@@ -236,11 +241,7 @@ async function connect(
   }
 }
 
-/**
- * Takes over a shim from its bundle, within the load deadline. A shim that refuses, or never finished its start, is
- * dead: its tasks are removed and come back as gone. One that does not answer is left alone: a timeout is no death.
- */
-export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation): Promise<AdoptShimReply> {
+async function adopt(slot: WorkerSlot, operation: AdoptShimOperation): Promise<AdoptShimReply> {
   const deadline = earlier(deadlineIn(slot.settings.deadlines.load), operation.deadline);
   const tasks = await Promise.all(operation.tasks.map((ref) => readFound(slot, ref)));
   let bootstrap: Bootstrap | undefined;
@@ -252,12 +253,13 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
   } catch (error) {
     if (hasCode(error, 'UNAVAILABLE')) return adoptDead(slot, operation, tasks, bootstrap);
     slot.logger.warn('shim not adopted', { ...operation, reason: TaskError.from(error).message, tasks: tasks.length });
-    return { tasks: tasks.map((found) => silent(slot, found, error)) };
+    const forgetting = [...new Forgetting(operation.bundle)];
+    return { tasks: tasks.map((found) => silent(slot, found, error)), forgetting, at: monotonicNow() };
   }
   const adopted = await Promise.all(
     tasks.map((found) => {
       const here = slot.tasks.get(taskKey(found.ref));
-      if (here !== undefined) return reviewTask(here, found, deadline);
+      if (here !== undefined) return reviewTask(slot, here, found, deadline);
       // One that cannot be taken over keeps none of its neighbours from it.
       return adoptTask(slot, shim, found, deadline).catch((error: unknown) => silent(slot, found, error));
     }),
@@ -265,8 +267,28 @@ export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation)
   if (isForOneTask(shim.mode) && shim.tasks.size === 0 && adopted.every((task) => task.kind === 'gone')) {
     await endShim(slot, shim);
     if (tasks.length === 0) await dropShimBundle(slot, operation);
-    return { tasks: adopted };
+    return { tasks: adopted, forgetting: [], at: monotonicNow() };
   }
+  // Its sandbox is over when everything of it is ended.
+  if (shim.mode === 'sandbox') await shim.loss;
+  const answer = { tasks: adopted, forgetting: [...shim.forgetting], at: monotonicNow() };
   // Lost meanwhile it is told of as such, in an order that this would turn round.
-  return shim.state === 'live' ? { shim: shim.info, tasks: adopted } : { tasks: adopted };
+  return shim.state === 'live' ? { shim: shim.info, ...answer } : answer;
+}
+
+/**
+ * Takes over a shim from its bundle, within the load deadline. A shim that refuses, or never finished its start, is
+ * dead: its tasks are ended and come back as gone. One that does not answer is left alone: a timeout is no death.
+ */
+export async function adoptShim(slot: WorkerSlot, operation: AdoptShimOperation): Promise<AdoptShimReply> {
+  const key = shimKey(operation);
+  const earlierOne = slot.adoptions.get(key)?.catch(() => undefined);
+  // Two at once would connect twice, and each take over a part of it.
+  const whole = Promise.resolve(earlierOne).then(() => adopt(slot, operation));
+  slot.adoptions.set(key, whole);
+  try {
+    return await whole;
+  } finally {
+    if (slot.adoptions.get(key) === whole) slot.adoptions.delete(key);
+  }
 }

@@ -1,17 +1,15 @@
 import path from 'node:path';
 import type { TaskRecord } from '../../src/shared/bundle-records.ts';
-import { deadlineExceeded, hasCode, TaskError } from '../../src/shared/errors/index.ts';
+import { hasCode, unavailable } from '../../src/shared/errors/index.ts';
 import type { ShimId } from '../../src/shared/identifiers.ts';
 import { bundleFiles } from '../../src/shared/layout.ts';
 import type { CreateTaskOperation, CreateTaskReply, ShimChoice } from '../../src/shared/messages/index.ts';
-import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { remaining, until } from '../../src/shared/util/deadline.ts';
+import { deferred } from '../../src/shared/util/deferred.ts';
 import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess, prepareTaskBundle } from '../shim/bundle.ts';
-import { dropBundle, endRemains } from '../shim/dead-task.ts';
-import { endShim, killShim } from '../shim/end-shim.ts';
-import { forceDelete } from '../shim/force-delete.ts';
+import { killShim } from '../shim/end-shim.ts';
 import { joinShim } from '../shim/join-shim.ts';
 import { launchShim } from '../shim/launch-shim.ts';
 import { applyRootfsDiff, isThere } from '../shim/rootfs-diff.ts';
@@ -19,26 +17,10 @@ import { taskOptions } from '../shim/runc-options.ts';
 import type { Shim } from '../shim/shim.ts';
 import { readSpecFacts } from '../shim/spec-facts.ts';
 import { stdioForShim } from '../shim/stdio.ts';
+import { CreateProgress, undoCreate } from '../shim/undo-create.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
 import { Task, TaskProcess } from '../task.ts';
-
-/** How far a create has come, for whoever has to undo it. */
-interface Progress {
-  bundle?: string;
-  shim?: Shim;
-  /** When Create was sent, in milliseconds since 1970: the runtime may have made something, whatever the shim answered. */
-  sent: number | undefined;
-  /** The shim has the task. */
-  created: boolean;
-  /** The caller has given up: what is made from now on is undone. */
-  abandoned: boolean;
-}
-
-function assertWanted(operation: CreateTaskOperation, progress: Progress): void {
-  if (progress.abandoned)
-    throw deadlineExceeded(`creating task ${operation.task}: the caller gave up: deadline exceeded`);
-}
 
 function shimOf(choice: ShimChoice, running: Shim | undefined): { readonly shim: ShimId; readonly binary: string } {
   switch (choice.kind) {
@@ -72,7 +54,11 @@ function rootOf(bundle: string, spec: Uint8Array): string {
   return path.resolve(bundle, readSpecFacts(spec).root ?? bundleFiles.rootfs);
 }
 
-async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<CreateTaskReply> {
+async function make(
+  slot: WorkerSlot,
+  operation: CreateTaskOperation,
+  progress: CreateProgress,
+): Promise<CreateTaskReply> {
   const { namespace, task: id, choice, stdio, runtime } = operation;
   const ref = { namespace, task: id };
   const { directories } = slot.settings;
@@ -90,13 +76,14 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     ...(operation.rootfs.length === 0 ? {} : { rootfs: operation.rootfs }),
     ...(operation.options === undefined ? {} : { options: operation.options }),
   };
-  if (running !== undefined) running.creating += 1;
+  const over = deferred<void>();
+  running?.creating.set(id, { giveUp: (reason) => progress.giveUp(reason), over: over.promise });
   try {
     const bundle = await prepareTaskBundle(directories, record, operation.spec);
     progress.bundle = bundle;
     const shim = running ?? (await shimFor(slot, operation, bundle));
     progress.shim = shim;
-    assertWanted(operation, progress);
+    progress.assertWanted(operation);
     progress.sent = Date.now();
     const request = {
       id,
@@ -106,13 +93,14 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
       checkpoint: operation.checkpoint,
       ...(options === undefined ? {} : { options: wireAny(options) }),
     };
-    const { pid } = await underWatch(slot, shim, id, () => shim.client.call((api) => api.create, request));
+    const create = () => shim.client.call((api) => api.create, request);
+    const { pid } = await progress.answer(shim, ref, () => underWatch(slot, shim, id, create));
     progress.created = true;
-    assertWanted(operation, progress);
+    progress.assertWanted(operation);
     // Between Create, which mounts the root, and Start, which has criu open the files in it.
     if (operation.rootfsDiff !== undefined && (await isThere(operation.rootfsDiff))) {
       await applyRootfsDiff(operation.rootfsDiff, rootOf(bundle, operation.spec));
-      assertWanted(operation, progress);
+      progress.assertWanted(operation);
     }
     const init = new TaskProcess({ pid, stdio, restores: operation.checkpoint !== '' });
     init.identify(pid, shim);
@@ -124,25 +112,9 @@ async function make(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
     slot.exits.watch(task, init);
     return { pid, shim: shim.info };
   } finally {
-    if (running !== undefined) running.creating -= 1;
+    running?.creating.delete(id);
+    over.resolve();
   }
-}
-
-/** Leaves nothing of a create that failed or came too late. Never throws. */
-async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: Progress): Promise<void> {
-  const { bundle, shim, sent, created } = progress;
-  if (bundle === undefined) return;
-  const ref = { namespace: operation.namespace, task: operation.task };
-  const remains = { ref, bundle, binary: shim?.binary };
-  if (shim !== undefined && created) {
-    await forceDelete(slot, shim, ref.task).catch((error: unknown) => {
-      slot.logger.warn('late create not deleted by its shim', { ...ref, reason: TaskError.from(error).message });
-    });
-  }
-  // The shim says "container not created" of what a failed Create left: only the delete action finds it.
-  if (sent !== undefined) await endRemains(slot, remains);
-  if (shim !== undefined && isForOneTask(shim.mode)) await endShim(slot, shim);
-  await dropBundle(slot, remains);
 }
 
 /**
@@ -151,11 +123,11 @@ async function undo(slot: WorkerSlot, operation: CreateTaskOperation, progress: 
  */
 export async function createTask(slot: WorkerSlot, operation: CreateTaskOperation): Promise<CreateTaskReply> {
   slot.reserve(operation);
-  const progress: Progress = { sent: undefined, created: false, abandoned: false };
+  const ref = { namespace: operation.namespace, task: operation.task };
+  const progress = new CreateProgress();
   const whole = make(slot, operation, progress)
     .catch(async (error: unknown) => {
-      await undo(slot, operation, progress);
-      throw TaskError.from(error, `creating task ${operation.task}`);
+      throw await undoCreate(slot, ref, progress, error);
     })
     .finally(() => slot.release(operation));
   try {
@@ -171,22 +143,23 @@ export async function createTask(slot: WorkerSlot, operation: CreateTaskOperatio
 
 /**
  * Makes a Create that its caller gave up come to an end, where it has not by itself in the time that a call may take, nor
- * soon after by the watchdog: a shim that is the task's own is killed.
+ * soon after by the watchdog: a shim that is the task's own is killed; of one that others need, the answer is not waited
+ * for any longer.
  */
 function breakUp(
   slot: WorkerSlot,
-  operation: CreateTaskOperation,
-  progress: Progress,
+  { namespace, task }: CreateTaskOperation,
+  progress: CreateProgress,
   whole: Promise<CreateTaskReply>,
 ): void {
-  const { namespace, task } = operation;
   const { call, state } = slot.settings.deadlines;
   const timer = setTimeout(
     () => {
       const { shim } = progress;
-      if (shim?.mode !== 'per-task') return;
+      if (shim === undefined) return;
       slot.logger.warn('hanging create broken up', { namespace, task, shim: shim.ref.shim });
-      killShim(slot, shim).catch(() => undefined);
+      if (shim.mode === 'per-task' && !shim.grouped) killShim(slot, shim).catch(() => undefined);
+      else progress.giveUp(unavailable(`the shim ${shim.ref.shim} did not answer within ${call} ms`));
     },
     remaining((progress.sent ?? Date.now()) + call + state),
   );

@@ -1,4 +1,4 @@
-import { failedPrecondition, hasCode } from '../../src/shared/errors/index.ts';
+import { failedPrecondition, hasCode, unavailable } from '../../src/shared/errors/index.ts';
 import type { DeleteOperation, Exit } from '../../src/shared/messages/index.ts';
 import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
@@ -6,6 +6,7 @@ import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts
 import { appendProcess, removeBundle } from '../shim/bundle.ts';
 import { endRemains } from '../shim/dead-task.ts';
 import { endShim } from '../shim/end-shim.ts';
+import { lossOver } from '../shim/lost-shim.ts';
 import { unmountCriuRoot } from '../shim/mounts.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -62,9 +63,13 @@ async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Prom
     await Promise.all(execs.map((process) => joinDelete(slot, task, process).catch(() => undefined)));
   }
   const exit = await deleteInShim(slot, task, init);
+  // It was ended by force meanwhile, and its name may be another's by now.
+  if (!slot.has(task)) return exit;
   if (isForOneTask(shim.mode)) await endShim(slot, shim);
+  if (!slot.has(task)) return exit;
   await removeBundle(task.bundle, slot.settings.directories, deadlineIn(slot.settings.deadlines.cleanup));
-  slot.remove(task);
+  await lossOver(task);
+  if (slot.has(task)) slot.remove(task);
   return exit;
 }
 
@@ -87,6 +92,7 @@ export async function deleteProcess(slot: WorkerSlot, operation: DeleteOperation
   if (late !== undefined) return late;
   const { task, process } = slot.process(operation);
   const name = operation.exec ?? operation.task;
+  if (process.adding) throw unavailable(`process ${name} is still being added: try again when that has ended`);
   // Stopping its start in the middle would leave a process that nobody knows.
   if (process.start === 'running') {
     throw failedPrecondition(`cannot delete process ${name}: a start is under way: failed precondition`);

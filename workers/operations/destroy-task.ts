@@ -1,20 +1,20 @@
 import { notFound, TaskError, unavailable } from '../../src/shared/errors/index.ts';
-import { shimHome, taskBundle } from '../../src/shared/layout.ts';
+import type { TaskRef } from '../../src/shared/identifiers.ts';
+import { taskBundle } from '../../src/shared/layout.ts';
 import type { DestroyTaskOperation, DestroyTaskReply, LostExit } from '../../src/shared/messages/index.ts';
 import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { deadlineIn, until } from '../../src/shared/util/deadline.ts';
 import { timestampNow } from '../../src/shared/wire/timestamp.ts';
-import { readBootstrap } from '../shim/bootstrap-file.ts';
-import { readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { condemn, condemnation } from '../shim/condemned.ts';
 import { endRemains } from '../shim/dead-task.ts';
-import { endShim, endStrayShims, killShim } from '../shim/end-shim.ts';
+import { endShim, killShim } from '../shim/end-shim.ts';
 import { type ForcedExit, forceDelete } from '../shim/force-delete.ts';
-import { killProcess, untilGone } from '../shim/host-process.ts';
-import { savedProcess } from '../shim/process-file.ts';
+import { lossOver } from '../shim/lost-shim.ts';
 import { leaveGroup } from '../shim/shim-group.ts';
-import { unlinkDeadSocket } from '../shim/socket-file.ts';
+import { endUnreached } from '../shim/unreached-task.ts';
 import { endStuckRuntimes } from '../shim/watchdog.ts';
-import { taskKey, type WorkerSlot } from '../slot.ts';
+import { shimKey, taskKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task } from '../task.ts';
 
 /** Exits of the processes whose end was seen, and made-up ones for the others. */
@@ -39,11 +39,10 @@ async function freedAndDeleted(slot: WorkerSlot, task: Task): Promise<ForcedExit
 }
 
 /** A task whose shim is connected: the shim is asked to kill it, then made to go. */
-async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskReply> {
+async function destroyKnown(slot: WorkerSlot, task: Task, keepBundle: boolean): Promise<DestroyTaskReply> {
   const { shim, ref, bundle } = task;
   const own = isForOneTask(shim.mode);
   let at = timestampNow();
-  let condemned = false;
   try {
     const forced = await freedAndDeleted(slot, task);
     const init = task.processes.get(undefined);
@@ -59,60 +58,44 @@ async function destroyKnown(slot: WorkerSlot, task: Task): Promise<DestroyTaskRe
       shim.state = 'stopping';
       if (!(await leaveGroup(slot, shim))) await killShim(slot, shim);
     }
+    condemn(slot, shim, ref.task);
     at = await endRemains(slot, { ref, bundle, binary: shim.binary });
     if (own) await endShim(slot, shim);
-    else if (shim.state === 'live') {
-      // It is not killed for the sake of its other tasks: see the heartbeat for what becomes of it.
-      condemned = true;
-      shim.forgetting.add(ref.task);
-    }
   }
   const { directories, deadlines } = slot.settings;
-  await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
+  if (!keepBundle) await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
+  await lossOver(task);
   slot.remove(task);
-  return { condemned, exits: exitsOf(task, at) };
+  return { ...condemnation(slot, ref), exits: exitsOf(task, at) };
 }
 
-/** A task whose shim was never reached: what its bundle says has to do. */
-async function destroyUnknown(slot: WorkerSlot, operation: DestroyTaskOperation): Promise<DestroyTaskReply> {
-  const { namespace, task: id } = operation;
-  const { directories, deadlines } = slot.settings;
-  const bundle = taskBundle(directories, namespace, id);
-  const record = await readTaskRecord(bundle);
-  if (record === undefined) throw notFound(`task ${id} not found`);
-  const processes = await readProcesses(bundle);
-  if (record.mode === 'per-task') {
-    const shim = await savedProcess(bundle);
-    if (shim !== undefined) {
-      await killProcess(shim);
-      await untilGone(shim, deadlineIn(deadlines.shutdown));
-    }
-    await endStrayShims(slot, record.binary, bundle);
-  }
-  const home = shimHome(directories, record);
-  const bootstrap = await readBootstrap(home).catch(() => undefined);
-  const at = await endRemains(slot, { ref: { namespace, task: id }, bundle, binary: record.binary });
-  if (bootstrap !== undefined && record.mode !== 'joined') {
-    await unlinkDeadSocket(bootstrap.address, deadlineIn(deadlines.cleanup));
-  }
-  await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
-  slot.silent.delete(taskKey(operation));
-  // An adoption that was under way may have found it before it was gone.
-  const adopted = slot.tasks.get(taskKey(operation));
-  if (adopted !== undefined) slot.remove(adopted);
-  return { condemned: !isForOneTask(record.mode), exits: madeUpExits(processes, at) };
-}
-
-async function destroy(
-  slot: WorkerSlot,
-  operation: DestroyTaskOperation,
-  task: Task | undefined,
-): Promise<DestroyTaskReply> {
-  if (task === undefined) return destroyUnknown(slot, operation);
-  if (task.state !== 'lost') return destroyKnown(slot, task);
+/** A task whose shim was lost: what is left of it is being ended already. */
+async function destroyLost(slot: WorkerSlot, task: Task, keepBundle: boolean): Promise<DestroyTaskReply> {
   // Destroyed beside that, its id would be free for a task that the clean-up then takes for this one.
   await task.shim.loss;
-  throw notFound(`task ${operation.task} not found: its shim was lost, and it is cleaned up`);
+  const { directories, deadlines } = slot.settings;
+  if (!keepBundle) await removeBundle(task.bundle, directories, deadlineIn(deadlines.cleanup));
+  if (slot.has(task)) slot.remove(task);
+  return { exits: exitsOf(task) };
+}
+
+/** Nothing of a task is here: what there was of it may still be in a shim that did not answer when it was ended. */
+function destroyNothing(slot: WorkerSlot, ref: TaskRef): DestroyTaskReply {
+  const { condemnedAt } = condemnation(slot, ref);
+  if (condemnedAt !== undefined) return { condemnedAt, exits: [] };
+  throw notFound(`task ${ref.task} not found`);
+}
+
+async function destroy(slot: WorkerSlot, ref: TaskRef, keepBundle: boolean): Promise<DestroyTaskReply> {
+  const bundle = taskBundle(slot.settings.directories, ref.namespace, ref.task);
+  const found = slot.tasks.has(taskKey(ref)) ? undefined : await readTaskRecord(bundle);
+  // What an adoption finds of it would come back after it was removed.
+  if (found !== undefined) await slot.adoptions.get(shimKey(found))?.catch(() => undefined);
+  const task = slot.tasks.get(taskKey(ref));
+  if (task !== undefined)
+    return task.state === 'lost' ? destroyLost(slot, task, keepBundle) : destroyKnown(slot, task, keepBundle);
+  const record = await readTaskRecord(bundle);
+  return record === undefined ? destroyNothing(slot, ref) : endUnreached(slot, ref, record, keepBundle);
 }
 
 /**
@@ -121,10 +104,10 @@ async function destroy(
  * cannot be removed; it can be repeated.
  */
 export async function destroyTask(slot: WorkerSlot, operation: DestroyTaskOperation): Promise<DestroyTaskReply> {
-  const task = slot.tasks.get(taskKey(operation));
-  if (task === undefined && slot.isReserved(operation)) {
+  if (!slot.tasks.has(taskKey(operation)) && slot.isReserved(operation)) {
     throw unavailable(`task ${operation.task} is still being created: try again when its create has ended`);
   }
-  const whole = destroy(slot, operation, task);
-  return until(whole, { deadline: operation.deadline, doing: `destroying task ${operation.task}` });
+  const { namespace, task: id } = operation;
+  const whole = destroy(slot, { namespace, task: id }, operation.keepBundle === true);
+  return until(whole, { deadline: operation.deadline, doing: `destroying task ${id}` });
 }

@@ -12,6 +12,7 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   const id = task.ref.task;
   const { client } = task.shim;
   const process = new TaskProcess({ exec, pid: 0, stdio });
+  process.adding = true;
   task.processes.set(exec, process);
   const forget = () => {
     if (task.processes.get(exec) === process) task.processes.delete(exec);
@@ -34,6 +35,7 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
     await client.call((api) => api.delete, { id, execId: exec }).catch(() => undefined);
     forget();
   }
+  process.adding = false;
   return { added: true };
 }
 

@@ -5,5 +5,5 @@ import type { WorkerSlot } from '../slot.ts';
 /** Asks the shim for the state of a process. */
 export async function readState(slot: WorkerSlot, operation: StateOperation): Promise<ProcessSnapshot> {
   const { task, process } = slot.process(operation);
-  return askState(task, process, operation.deadline);
+  return askState(slot, task, process, operation.deadline);
 }

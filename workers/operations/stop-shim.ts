@@ -42,8 +42,8 @@ export async function stopShim(slot: WorkerSlot, operation: StopShimOperation): 
   const doing = `stopping shim ${id}`;
   if (!slot.shims.has(shimKey(operation))) return until(endSilent(slot, bundle), { deadline, doing });
   const shim = slot.liveShim(operation);
-  if (shim.tasks.size > 0 || shim.creating > 0) {
-    throw failedPrecondition(`shim ${id} still has ${shim.tasks.size + shim.creating} tasks: delete them first`);
+  if (shim.tasks.size > 0 || shim.creating.size > 0) {
+    throw failedPrecondition(`shim ${id} still has ${shim.tasks.size + shim.creating.size} tasks: delete them first`);
   }
   return until(endWithBundle(slot, shim), { deadline, doing });
 }

@@ -1,13 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
-import { isForOneTask } from '../../src/shared/placement-mode.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task } from '../task.ts';
 import { removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
-import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from './dead-task.ts';
+import { cleanUpsAtOnce, endRemains, sandboxRemains } from './dead-task.ts';
 import { killShim, lives } from './end-shim.ts';
 import type { Shim } from './shim.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
@@ -60,17 +59,22 @@ async function resume(slot: WorkerSlot, shim: Shim): Promise<boolean> {
   return true;
 }
 
-/** Cleans up after one task of a lost shim and tells that it is over. */
+/** Ends what is left of one task of a lost shim and tells that it is over. Its bundle goes when that is stored. */
 async function loseTask(slot: WorkerSlot, shim: Shim, task: Task): Promise<void> {
-  const remains = { ref: task.ref, bundle: task.bundle, binary: shim.binary };
-  const at = await endRemains(slot, remains);
-  await dropBundle(slot, remains);
-  slot.remove(task);
+  const at = await endRemains(slot, { ref: task.ref, bundle: task.bundle, binary: shim.binary });
   slot.report({ kind: 'task-lost', ...task.ref, shim: shim.ref.shim, exits: madeUpExits(task.processes.values(), at) });
 }
 
 /**
- * Gives up a shim: tells so, makes sure that its process is gone, and cleans up after each of its tasks. Creates that
+ * To be waited for before a task of a shim that is not its own is forgotten: a shim that was lost meanwhile counts it as
+ * one of those that it ends, and would end the next one of its id.
+ */
+export async function lossOver({ shim }: Task): Promise<void> {
+  if (shim.state === 'lost') await shim.loss;
+}
+
+/**
+ * Gives up a shim: tells so, makes sure that its process is gone, and ends what is left of each of its tasks. Creates that
  * are under way fail by themselves and undo themselves.
  */
 export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Promise<void> {
@@ -91,10 +95,11 @@ async function cleanUpAfter(slot: WorkerSlot, shim: Shim, reason: string): Promi
   if (shim.mode !== 'joined') await unlinkDeadSocket(shim.bootstrap.address, deadlineIn(cleanup));
   await atOnce(cleanUpsAtOnce, tasks, (task) => loseTask(slot, shim, task));
   if (shim.mode === 'sandbox') await endRemains(slot, sandboxRemains(shim.ref, shim.bundle, shim.binary));
-  if (!isForOneTask(shim.mode)) {
+  if (shim.mode === 'shared') {
     await removeBundle(shim.bundle, slot.settings.directories, deadlineIn(cleanup)).catch((error: unknown) => {
       slot.logger.error('bundle not removed', { ...shim.ref, reason: TaskError.from(error).message });
     });
   }
   if (slot.shims.get(shimKey(shim.ref)) === shim) slot.shims.delete(shimKey(shim.ref));
+  if (shim.mode === 'sandbox') slot.report({ kind: 'sandbox-lost', ...shim.ref });
 }

@@ -23,6 +23,9 @@ export function namesGroup(bundle: string): boolean {
   }
 }
 
+/** What a shim's bundle tells as well as its connection does. */
+type GroupMember = Pick<Shim, 'ref' | 'grouped' | 'bootstrap' | 'process'>;
+
 async function bundlesIn(directory: string): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   return names.filter(isIdentifier).map((name) => path.join(directory, name));
@@ -32,7 +35,7 @@ async function bundlesIn(directory: string): Promise<string[]> {
  * Bundles of the same namespace, of tasks and sandboxes, whose shim is at the same address, and that are not leaving it. The disk is asked, since
  * they may not be adopted yet.
  */
-async function others(slot: WorkerSlot, shim: Shim): Promise<string[]> {
+async function others(slot: WorkerSlot, shim: GroupMember): Promise<string[]> {
   const { namespace } = shim.ref;
   const tasks = namespaceDirectory(slot.settings.directories.state, namespace);
   const sandboxes = path.join(tasks, sandboxesDirectory);
@@ -52,7 +55,7 @@ async function others(slot: WorkerSlot, shim: Shim): Promise<string[]> {
  * for knows its process, and leaves it to another. From then on the task does not count as one that needs the shim, until
  * its id is created again.
  */
-export async function leaveGroup(slot: WorkerSlot, shim: Shim): Promise<boolean> {
+export async function leaveGroup(slot: WorkerSlot, shim: GroupMember): Promise<boolean> {
   if (!shim.grouped) return false;
   // Before the look: of two that leave at once, one at least finds nobody else.
   slot.leaving.add(`${shim.ref.namespace}/${shim.ref.shim}`);

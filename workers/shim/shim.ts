@@ -1,9 +1,11 @@
+import type { TaskError } from '../../src/shared/errors/index.ts';
 import type { ShimRef, TaskId } from '../../src/shared/identifiers.ts';
 import type { PlacementMode, ShimInfo } from '../../src/shared/messages/index.ts';
 import type { Task } from '../task.ts';
 import { type Bootstrap } from './bootstrap.ts';
 import { writeBootstrap } from './bootstrap-file.ts';
 import type { ShimConnection } from './connection.ts';
+import { Forgetting } from './forgetting.ts';
 import type { HostProcess } from './host-process.ts';
 import { TaskClient } from './task-client.ts';
 
@@ -13,6 +15,14 @@ import { TaskClient } from './task-client.ts';
  * lost: its connection closed unexpectedly.
  */
 export type ShimState = 'live' | 'stopping' | 'lost';
+
+/** A create under way in a shim that is there for others, too. */
+export interface PendingCreate {
+  /** Makes it fail with `reason`, whatever it waits for. The shim may still make the task. */
+  giveUp(reason: TaskError): void;
+  /** Resolves when it has succeeded or failed; what it made may still be undone then. Never rejects. */
+  readonly over: Promise<void>;
+}
 
 /** A shim that this thread owns, with the tasks in it. */
 export class Shim {
@@ -28,8 +38,10 @@ export class Shim {
   readonly tasks = new Map<TaskId, Task>();
   state: ShimState = 'live';
   /** Creates under way. Shutdown in the middle of one makes some shims exit. */
-  creating = 0;
-  /** Resolves when everything that was in a lost shim is cleaned up. */
+  readonly creating = new Map<TaskId, PendingCreate>();
+  /** Tasks whose Create was sent and has no answer: the shim may still make them, whoever waits for that. */
+  readonly unanswered = new Set<TaskId>();
+  /** Resolves when everything that was in a lost shim is ended. */
   loss: Promise<void> = Promise.resolve();
   /** Connections that were lost and made anew. */
   reconnects = 0;
@@ -37,11 +49,8 @@ export class Shim {
   late = false;
   /** When it last told an exit that it was behind with, or ended a long call, by the monotonic clock, in milliseconds. */
   caughtUpAt = 0;
-  /**
-   * Tasks that were ended without it, as it did not answer. It still has them, and requests about them may wait in its
-   * socket: their ids cannot be used before it has forgotten them or is gone.
-   */
-  readonly forgetting = new Set<TaskId>();
+  /** Tasks that were ended without it. */
+  readonly forgetting: Forgetting;
   /** To be called when there is a new connection to the same process: whoever waits in the old one waits anew. */
   onReconnect: (() => void) | undefined;
   #bootstrap: Bootstrap;
@@ -63,6 +72,7 @@ export class Shim {
     this.bundle = options.bundle;
     this.process = options.process;
     this.grouped = options.grouped;
+    this.forgetting = new Forgetting(options.bundle);
     this.#bootstrap = options.bootstrap;
     this.#client = this.#clientOf(options.connection);
   }

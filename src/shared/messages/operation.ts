@@ -85,7 +85,7 @@ export interface StartShimOperation extends Timed {
 
 /**
  * Takes over a shim that may run, from its bundle, with the tasks that name it. What cannot be reached any more
- * is cleaned up there and then: its tasks come back as `gone`.
+ * is ended there and then: its tasks come back as `gone`.
  */
 export interface AdoptShimOperation extends Timed, ShimRef {
   readonly kind: 'adopt-shim';
@@ -148,6 +148,16 @@ export interface DeleteOperation extends Timed, ProcessRef {
 /** Ends a task whatever its state: kills its own shim or the task in a shared one, and cleans up like after a dead shim. */
 export interface DestroyTaskOperation extends Timed, TaskRef {
   readonly kind: 'destroy-task';
+  /** For `drop-bundle` to remove, where somebody is to be told how the task ended; default false. */
+  readonly keepBundle?: boolean | undefined;
+}
+
+/**
+ * Removes the bundle of a task whose shim is gone, after its exits are stored: it is all that tells of them before that.
+ * Whoever asks keeps the id from being used again meanwhile.
+ */
+export interface DropBundleOperation extends Timed, TaskRef {
+  readonly kind: 'drop-bundle';
 }
 
 /** Removes the work directory of a task that has no bundle any more, unless something is mounted in it. */
@@ -213,6 +223,7 @@ export type Operation =
   | KillOperation
   | DeleteOperation
   | DestroyTaskOperation
+  | DropBundleOperation
   | RemoveWorkOperation
   | StateOperation
   | PidsOperation

@@ -1,5 +1,5 @@
 import type { TransferredError } from '../errors/index.ts';
-import type { ExecId, TaskRef } from '../identifiers.ts';
+import type { ExecId, TaskId, TaskRef } from '../identifiers.ts';
 import type { Any } from '../wire/any.ts';
 import type { OperationKind } from './operation.ts';
 import type { Exit, ExitSource, ProcessInfo, ProcessSnapshot } from './process.ts';
@@ -26,7 +26,10 @@ export type AdoptedTask = TaskRef &
         /** Init first, then the execs that the shim still knows. */
         readonly processes: readonly ProcessSnapshot[];
       }
-    /** The shim is gone, or does not know the task: its remains are removed, its processes ended. */
+    /**
+     * The shim is gone, or does not know the task: its processes are ended. Its bundle is kept where there are exits, for
+     * `drop-bundle` to remove; where there are none, nothing of it is left.
+     */
     | { readonly kind: 'gone'; readonly exits: readonly LostExit[] }
     /** The shim is there but did not answer in time: nothing is known, nothing was touched. */
     | { readonly kind: 'silent'; readonly runtime: string; readonly reason: string }
@@ -42,6 +45,10 @@ export interface AdoptShimReply {
   /** Absent where nothing answers at its address any more. */
   readonly shim?: ShimInfo | undefined;
   readonly tasks: readonly AdoptedTask[];
+  /** Tasks that were ended without it, which it may still act on: their ids cannot be used yet. */
+  readonly forgetting: readonly TaskId[];
+  /** When that was so, by the monotonic clock, in milliseconds: a `task-forgotten` may overtake this. */
+  readonly at: number;
 }
 
 export interface CreateTaskReply {
@@ -50,8 +57,11 @@ export interface CreateTaskReply {
 }
 
 export interface DestroyTaskReply {
-  /** The shim did not answer and lives on, for the sake of other tasks: it must get no new ones. */
-  readonly condemned: boolean;
+  /**
+   * The shim did not answer and lives on, for the sake of other tasks: it must get no new ones, and may still act on this
+   * one, whose id cannot be used before a `task-forgotten`. When that was so, by the monotonic clock, in milliseconds.
+   */
+  readonly condemnedAt?: number | undefined;
   readonly exits: readonly LostExit[];
 }
 
@@ -70,6 +80,7 @@ export interface ReplyByKind {
   kill: { readonly sent: true };
   delete: Exit;
   'destroy-task': DestroyTaskReply;
+  'drop-bundle': { readonly removed: true };
   'remove-work': { readonly removed: true };
   state: ProcessSnapshot;
   pids: { readonly processes: readonly ProcessInfo[] };
@@ -85,6 +96,7 @@ export interface ReplyByKind {
   'stop-sandbox': { readonly stopped: true };
   'shutdown-sandbox': { readonly ended: true };
   'adopt-sandbox': AdoptSandboxReply;
+  'drop-sandbox': { readonly removed: true };
   'sandbox-status': SandboxStatus;
   'sandbox-platform': Platform;
   'sandbox-metrics': SandboxMetric;

@@ -24,10 +24,15 @@ export interface ShimLostReport extends ShimRef {
   readonly reason: string;
 }
 
-/** A task of a lost shim was cleaned up: it is gone, and so are its processes. */
+/** A task of a lost shim is over, and so are its processes. Its bundle is kept for `drop-bundle` to remove. */
 export interface TaskLostReport extends TaskRef, ShimRef {
   readonly kind: 'task-lost';
   readonly exits: readonly LostExit[];
+}
+
+/** The shim of a sandbox was lost, and what it left of the sandbox and of its tasks is ended: now the sandbox is over. */
+export interface SandboxLostReport extends ShimRef {
+  readonly kind: 'sandbox-lost';
 }
 
 /** A live shim does not answer, or does so again. A late one is not lost: its tasks run on. */
@@ -39,6 +44,8 @@ export interface ShimLateReport extends ShimRef {
 /** A shim has let go of a task that was ended without it: the id can be used again. */
 export interface TaskForgottenReport extends TaskRef {
   readonly kind: 'task-forgotten';
+  /** By the monotonic clock, in milliseconds. */
+  readonly at: number;
 }
 
 /** A log line of the slot; main writes it. */
@@ -63,5 +70,6 @@ export type Report =
   | ShimLateReport
   | TaskForgottenReport
   | SandboxExitReport
+  | SandboxLostReport
   | VitalsReport
   | LogReport;

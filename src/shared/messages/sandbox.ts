@@ -83,6 +83,11 @@ export interface ShutdownSandboxOperation extends Timed, SandboxRef {
   readonly kind: 'shutdown-sandbox';
 }
 
+/** Removes the bundle of a sandbox whose shim is gone, after its exit is stored; as `drop-bundle` does for a task. */
+export interface DropSandboxOperation extends Timed, SandboxRef {
+  readonly kind: 'drop-sandbox';
+}
+
 /** After the adoption of its shim: asks how the sandbox is, and waits for its end again where it was started. */
 export interface AdoptSandboxOperation extends Timed, SandboxRef {
   readonly kind: 'adopt-sandbox';
@@ -107,6 +112,7 @@ export type SandboxOperation =
   | StopSandboxOperation
   | ShutdownSandboxOperation
   | AdoptSandboxOperation
+  | DropSandboxOperation
   | SandboxStatusOperation
   | SandboxPlatformOperation
   | SandboxMetricsOperation;

@@ -6,7 +6,7 @@ import type { Shim } from '../shim.ts';
 import { takeSandboxExit } from './exit.ts';
 import type { Sandbox } from './sandbox.ts';
 import { sandboxOf } from './settle.ts';
-import { sandboxStarted } from './start.ts';
+import { sandboxStarted } from './started.ts';
 
 /** After the adoption of a shim: how its sandbox is. False where the shim did not answer for it, and is to be asked again. */
 export async function adoptSandbox(context: Context, shim: Shim): Promise<boolean> {

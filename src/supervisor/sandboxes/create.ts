@@ -3,6 +3,7 @@ import { parseShimId, parseTaskId, type SandboxRef } from '../../shared/identifi
 import { sandboxBundle } from '../../shared/layout.ts';
 import type { Mount, ShimInfo } from '../../shared/messages/index.ts';
 import { deadlineIn, until } from '../../shared/util/deadline.ts';
+import { insist } from '../../shared/util/insist.ts';
 import type { Any } from '../../shared/wire/any.ts';
 import { answerGrace, deadlineOf } from '../ask.ts';
 import type { Context } from '../context.ts';
@@ -136,5 +137,8 @@ async function undo(context: Context, ref: SandboxRef, slot: TaskSlot, whole: Pr
   );
   if (failure !== undefined && !hasCode(failure, 'UNAVAILABLE', 'DEADLINE_EXCEEDED')) return;
   const { shutdown, cleanup } = context.deadlines;
-  await slot.run({ kind: 'shutdown-sandbox', deadline: deadlineIn(3 * shutdown + 2 * cleanup), ...ref });
+  const budget = 3 * shutdown + 2 * cleanup;
+  await insist(context.background.signal, () =>
+    slot.run({ kind: 'shutdown-sandbox', deadline: deadlineIn(budget), ...ref }),
+  );
 }

@@ -52,6 +52,8 @@ export class Sandbox {
   /** Calls under way; a second caller joins them. */
   stop: Promise<void> | undefined;
   shutdown: Promise<void> | undefined;
+  /** The removal of its bundle after its shim is gone: its id is not free before. Never rejects. */
+  removal: Promise<void> | undefined;
   readonly #logger: Logger;
   #state: SandboxState;
 

@@ -1,10 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../shared/errors/index.ts';
-import { parseSandboxId } from '../../shared/identifiers.ts';
+import { parseSandboxId, type SandboxRef } from '../../shared/identifiers.ts';
+import { deadlineIn } from '../../shared/util/deadline.ts';
+import { insist } from '../../shared/util/insist.ts';
 import { timestampNow } from '../../shared/wire/timestamp.ts';
 import type { StoredSandboxExit } from '../../store/sandbox-exit-store.ts';
 import type { Context } from '../context.ts';
 import type { Shim } from '../shim.ts';
+import type { TaskSlot } from '../task-slot.ts';
 import type { Sandbox } from './sandbox.ts';
+
+/** Until a refused exit is looked at again, in milliseconds. */
+const pause = 500;
+
+const retryKey = ({ namespace, sandbox }: SandboxRef): string => `sandbox ${namespace}/${sandbox}`;
 
 /** Every end of a sandbox comes through here, any number of times; it is told once, and stored before. */
 export function settleSandbox(context: Context, sandbox: Sandbox, exit: StoredSandboxExit): void {
@@ -27,7 +36,7 @@ export function settleSandbox(context: Context, sandbox: Sandbox, exit: StoredSa
 /** A full disk refuses the exit: it is told now, and stored when there is room again. */
 function storeLater({ retries, sandboxExits, logger }: Context, sandbox: Sandbox, exit: StoredSandboxExit): void {
   const { ref } = sandbox;
-  retries.add(`sandbox ${ref.namespace}/${ref.sandbox}`, () => {
+  retries.add(retryKey(ref), () => {
     // What was shut down meanwhile has no exit any more. By now its event is out.
     if (sandbox.state.kind === 'stopped') sandboxExits.put(ref, { ...exit, after: undefined });
     logger.info('exit stored late', { ...ref, status: exit.status });
@@ -35,10 +44,11 @@ function storeLater({ retries, sandboxExits, logger }: Context, sandbox: Sandbox
 }
 
 /**
- * The shim of a sandbox is gone, and every task of it was told to be over: now the sandbox is. A shim that went because
- * it was asked to ended well, unless it had said otherwise.
+ * The shim of a sandbox is gone with everything that it had, and every task of it was told to be over: now the sandbox is.
+ * A shim that went because it was asked to ended well, unless it had said otherwise.
  */
-export function sandboxShimGone(context: Context, shim: Shim): void {
+export function sandboxGone(context: Context, shim: Shim): void {
+  context.registry.removeShim(shim);
   const sandbox = sandboxOf(context, shim);
   if (sandbox === undefined) return;
   sandbox.shim = undefined;
@@ -46,6 +56,23 @@ export function sandboxShimGone(context: Context, shim: Shim): void {
   const made = { status: sandbox.ending ? 0 : 137, exitedAt: timestampNow() };
   if (context.events.recovering) sandbox.endedUnseen = true;
   settleSandbox(context, sandbox, { ...(seen ?? made), madeUp: seen === undefined });
+  removeSandboxBundle(context, sandbox, shim.slot);
+}
+
+/** Its exit is stored, and so its bundle is not needed to tell of it any more. Whoever frees the id waits for that. */
+function removeSandboxBundle(context: Context, sandbox: Sandbox, slot: TaskSlot): void {
+  const { background, deadlines, retries } = context;
+  const { ref } = sandbox;
+  const removal = (async () => {
+    // A full disk; the exit of a sandbox that is shut down is nobody's any more.
+    while (retries.has(retryKey(ref)) && sandbox.shutdown === undefined) {
+      await delay(pause, undefined, { signal: background.signal });
+    }
+    const budget = deadlines.shutdown + 4 * deadlines.cleanup;
+    await insist(background.signal, () => slot.run({ kind: 'drop-sandbox', deadline: deadlineIn(budget), ...ref }));
+  })();
+  sandbox.removal = removal.catch(() => undefined);
+  background.run('bundle of a lost sandbox not removed', () => removal);
 }
 
 /** The sandbox that a shim is of; undefined for other shims, and for one of a create that is being undone. */

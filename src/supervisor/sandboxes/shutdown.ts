@@ -43,6 +43,7 @@ async function wholeShutdown(context: Context, sandbox: Sandbox): Promise<void> 
   }
   const { shim } = sandbox;
   if (shim !== undefined) await endShimOf(context, sandbox, shim);
+  await sandbox.removal;
   settleSandbox(context, sandbox, { status: 137, exitedAt: timestampNow(), madeUp: true });
   sandbox.set({ kind: 'removed' });
   sandbox.waiters.reject(notFound(`sandbox ${ref.sandbox} not found: not found`));

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { failedPrecondition, hasCode, TaskError } from '../../shared/errors/index.ts';
 import type { SandboxRef, ShimId } from '../../shared/identifiers.ts';
 import type { ShimInfo } from '../../shared/messages/index.ts';
@@ -6,9 +7,10 @@ import { ask, deadlineOf, join } from '../ask.ts';
 import type { Context } from '../context.ts';
 import type { CallOptions } from '../options.ts';
 import type { Shim } from '../shim.ts';
-import { takeSandboxExit } from './exit.ts';
+import { adoptSandbox } from './adopt.ts';
 import type { Sandbox, StartedSandbox } from './sandbox.ts';
 import { removeSandbox } from './shutdown.ts';
+import { sandboxStarted } from './started.ts';
 
 /** The shim of a sandbox; throws FAILED_PRECONDITION where it is gone. */
 export function shimOfSandbox({ ref, shim }: Sandbox): Shim {
@@ -45,8 +47,12 @@ async function startInShim(context: Context, sandbox: Sandbox, shim: Shim): Prom
     return { ...reply, ...endpointOf(shim.info) };
   } catch (error) {
     if (sandbox.state.kind !== 'starting') throw error;
-    // A thread was lost: the next one finds out whether the start came through. Its shim, and its exit tells.
-    if (hasCode(error, 'UNAVAILABLE')) throw error;
+    // A thread was lost, or a connection: whoever adopts the shim finds out whether the start came through. Its shim, and
+    // its exit tells.
+    if (hasCode(error, 'UNAVAILABLE')) {
+      context.background.run('sandbox start not settled', () => settleStart(context, sandbox));
+      throw error;
+    }
     // Nobody was told that it runs, and nothing says whether it does.
     sandbox.set({ kind: 'created' });
     await removeSandbox(context, sandbox).catch((failure: unknown) => {
@@ -56,14 +62,16 @@ async function startInShim(context: Context, sandbox: Sandbox, shim: Shim): Prom
   }
 }
 
-/** The reply to the start was handled: the event goes out, and an exit that overtook it after that. */
-export function sandboxStarted(context: Context, sandbox: Sandbox): void {
-  if (sandbox.state.kind !== 'starting') return;
-  sandbox.set({ kind: 'running' });
-  context.sandboxEvents.started(sandbox);
-  const { earlyExit } = sandbox;
-  sandbox.earlyExit = undefined;
-  if (earlyExit !== undefined) takeSandboxExit(context, sandbox.ref, earlyExit);
+/** Asks the shim, less and less often, until what became of a start is known. */
+async function settleStart(context: Context, sandbox: Sandbox): Promise<void> {
+  const { signal } = context.background;
+  for (let pause = 500; sandbox.state.kind === 'starting'; pause = Math.min(pause * 2, 30_000)) {
+    await delay(pause, undefined, { signal });
+    const { shim } = sandbox;
+    if (shim === undefined) return;
+    // One that is being adopted is asked by that.
+    if (sandbox.state.kind === 'starting' && shim.state.kind === 'live') await adoptSandbox(context, shim);
+  }
 }
 
 /** Where a client finds a shim, in the form that Tasks.Create takes. */

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, TaskError } from '../../shared/errors/index.ts';
+import { TaskError } from '../../shared/errors/index.ts';
 import { deadlineIn, until } from '../../shared/util/deadline.ts';
-import { adoptionOver } from '../ask.ts';
+import { removeBundleOf } from '../bundle-removal.ts';
 import type { Context } from '../context.ts';
 import { resumeTask } from '../freezing.ts';
 import { killProcess } from '../kill.ts';
+import { isRunning } from '../process-state.ts';
+import { removeByForce } from '../remove-by-force.ts';
 import { taskGone } from '../snapshot.ts';
 import type { Task } from '../task.ts';
+import type { TaskProcess } from '../task-process.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const sigterm = 15;
@@ -50,7 +53,15 @@ async function endTask(context: Context, task: Task, grace: number): Promise<voi
   await removeFromShim(context, task);
 }
 
-const hasEnded = ({ init }: Task): boolean => init.state.kind === 'stopped' || init.state.kind === 'deleted';
+const isOver = ({ state }: TaskProcess): boolean => state.kind === 'stopped' || state.kind === 'deleted';
+
+/** What may still end: its init, and the execs that run. */
+const unended = (task: Task): TaskProcess[] => [
+  ...(isOver(task.init) ? [] : [task.init]),
+  ...[...task.execs.values()].filter(({ state }) => isRunning(state) || state.kind === 'starting'),
+];
+
+const hasEnded = (task: Task): boolean => unended(task).length === 0;
 
 function signal(context: Context, task: Task, number: number): Promise<void> {
   const deadline = deadlineIn(context.deadlines.cleanup);
@@ -67,17 +78,19 @@ async function quietly(context: Context, task: Task, action: () => Promise<void>
 }
 
 async function endsBy(task: Task, deadline: number): Promise<boolean> {
-  if (hasEnded(task)) return true;
-  const { promise, forget } = task.init.waiters.add();
-  try {
-    await until(promise, { deadline, doing: `waiting for the end of task ${task.ref.task}` });
-    return true;
-  } catch {
-    // Rejected where the task was deleted meanwhile.
-    return hasEnded(task);
-  } finally {
-    forget();
+  // Its execs end with init at the latest.
+  for (let [process] = unended(task); process !== undefined; [process] = unended(task)) {
+    const { promise, forget } = process.waiters.add();
+    try {
+      await until(promise, { deadline, doing: `waiting for the end of task ${task.ref.task}` });
+    } catch {
+      // Rejected where it was deleted meanwhile, or never ran.
+      if (!isOver(process) && unended(task).includes(process)) return false;
+    } finally {
+      forget();
+    }
   }
+  return true;
 }
 
 /** Never throws: what cannot be removed is logged, and keeps the sandbox from being removed. */
@@ -86,15 +99,13 @@ async function removeFromShim(context: Context, task: Task): Promise<void> {
   if (shim === undefined) return;
   const { deadlines, logger } = context;
   try {
-    await adoptionOver(shim, deadlines.load, `destroying task ${task.ref.task}`);
-    const deadline = deadlineIn(deadlines.shutdown + 3 * deadlines.cleanup);
-    const { exits, condemned } = await shim.slot.run({ kind: 'destroy-task', deadline, ...task.ref });
-    // The shim still has it, and what was asked about it waits in its socket.
-    if (condemned && shim.state.kind !== 'gone') context.registry.hold(task.ref, shim);
+    const budget = deadlines.shutdown + 3 * deadlines.cleanup;
+    const exits = await removeByForce(context, task.ref, { slot: shim.slot, shim }, { budget, keepBundle: true });
     // It may have been deleted, or lost with its shim, meanwhile.
-    if (task.shim === shim) taskGone(context, task, exits);
+    if (task.shim !== shim) return;
+    taskGone(context, task, exits ?? []);
+    removeBundleOf(context, task, shim.slot);
   } catch (error) {
-    if (hasCode(error, 'NOT_FOUND') && task.shim === shim) taskGone(context, task, []);
-    else logger.error('workload not removed', { ...task.ref, error: TaskError.from(error).message });
+    logger.error('workload not removed', { ...task.ref, error: TaskError.from(error).message });
   }
 }

@@ -3,6 +3,7 @@ import { unreachable } from '../../../src/shared/util/unreachable.ts';
 import type { WorkerSlot } from '../../slot.ts';
 import { adoptSandbox } from './adopt-sandbox.ts';
 import { createSandbox } from './create-sandbox.ts';
+import { dropSandbox } from './drop-sandbox.ts';
 import { readSandboxMetrics } from './sandbox-metrics.ts';
 import { readSandboxPlatform } from './sandbox-platform.ts';
 import { readSandboxStatus } from './sandbox-status.ts';
@@ -26,6 +27,8 @@ export async function performSandboxOperation(
       return shutdownSandbox(slot, operation);
     case 'adopt-sandbox':
       return adoptSandbox(slot, operation);
+    case 'drop-sandbox':
+      return dropSandbox(slot, operation);
     case 'sandbox-status':
       return readSandboxStatus(slot, operation);
     case 'sandbox-platform':

@@ -1,4 +1,4 @@
-import { failedPrecondition, TaskError } from '../../../src/shared/errors/index.ts';
+import { failedPrecondition, TaskError, unavailable } from '../../../src/shared/errors/index.ts';
 import { parseShimId } from '../../../src/shared/identifiers.ts';
 import { sandboxBundle } from '../../../src/shared/layout.ts';
 import type { ShutdownSandboxOperation } from '../../../src/shared/messages/index.ts';
@@ -15,14 +15,19 @@ import { unlinkDeadSocket } from '../../shim/socket-file.ts';
 import { shimKey, type WorkerSlot } from '../../slot.ts';
 
 async function endKnown(slot: WorkerSlot, shim: Shim, { sandbox, namespace }: ShutdownSandboxOperation): Promise<void> {
-  const inIt = shim.tasks.size + shim.creating;
-  if (inIt > 0) {
+  if (shim.state === 'lost') {
+    await shim.loss;
+    return;
+  }
+  if (shim.tasks.size > 0) {
     throw failedPrecondition(
-      `sandbox ${sandbox} still has ${inIt} tasks, or creates of tasks under way: try again when they are over: failed precondition`,
+      `sandbox ${sandbox} still has ${shim.tasks.size} tasks: try again when they are over: failed precondition`,
     );
   }
   // From here on it takes no task, and its end is no loss: some shims go while they answer.
   shim.state = 'stopping';
+  for (const create of shim.creating.values()) create.giveUp(unavailable(`sandbox ${sandbox} is being shut down`));
+  await Promise.all([...shim.creating.values()].map(({ over }) => over));
   try {
     const deadline = deadlineIn(slot.settings.deadlines.shutdown);
     await callSandbox(shim, sandboxMethods.shutdown, { sandboxId: sandbox }, { deadline });
