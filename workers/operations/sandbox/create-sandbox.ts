@@ -8,7 +8,7 @@ import { launchShim } from '../../shim/launch-shim.ts';
 import { dropSandboxBundle, prepareSandboxBundle, writeSandboxRecord } from '../../shim/sandbox-bundle.ts';
 import { callSandbox, sandboxMethods } from '../../shim/sandbox-methods.ts';
 import type { Shim } from '../../shim/shim.ts';
-import type { WorkerSlot } from '../../slot.ts';
+import { shimKey, type WorkerSlot } from '../../slot.ts';
 
 /** How far a create has come, for whoever has to undo it. */
 interface Progress {
@@ -65,6 +65,16 @@ async function undo(slot: WorkerSlot, operation: CreateSandboxOperation, progres
   if (bundle) await dropSandboxBundle(slot, operation);
 }
 
+/** For a shutdown, after which the id belongs to somebody else: what is undone then must not be theirs. */
+function noteCreate(slot: WorkerSlot, { namespace, start }: CreateSandboxOperation, whole: Promise<unknown>): void {
+  const key = shimKey({ namespace, shim: start.shim });
+  const forget = () => {
+    if (slot.creatingSandboxes.get(key) === over) slot.creatingSandboxes.delete(key);
+  };
+  const over: Promise<void> = whole.then(forget, forget);
+  slot.creatingSandboxes.set(key, over);
+}
+
 /** All or nothing: a create that fails, or succeeds after its deadline, is undone. */
 export async function createSandbox(slot: WorkerSlot, operation: CreateSandboxOperation): Promise<ShimInfo> {
   const progress: Progress = { bundle: false, sent: false, abandoned: false };
@@ -72,6 +82,7 @@ export async function createSandbox(slot: WorkerSlot, operation: CreateSandboxOp
     await undo(slot, operation, progress);
     throw TaskError.from(error, `creating sandbox ${operation.sandbox}`);
   });
+  noteCreate(slot, operation, whole);
   try {
     return await until(whole, { deadline: operation.deadline, doing: `creating sandbox ${operation.sandbox}` });
   } catch (error) {
