@@ -3,6 +3,7 @@ import type { CreateSandboxOperation, ShimInfo } from '../../../src/shared/messa
 import type { SandboxRecord } from '../../../src/shared/sandbox-record.ts';
 import { deadlineIn, until } from '../../../src/shared/util/deadline.ts';
 import { wireAny } from '../../../src/shared/wire/any.ts';
+import { endRemains, sandboxRemains } from '../../shim/dead-task.ts';
 import { endShim, killShim } from '../../shim/end-shim.ts';
 import { launchShim } from '../../shim/launch-shim.ts';
 import { dropSandboxBundle, prepareSandboxBundle, writeSandboxRecord } from '../../shim/sandbox-bundle.ts';
@@ -61,6 +62,8 @@ async function undo(slot: WorkerSlot, operation: CreateSandboxOperation, progres
       await shim.client.send(sandboxMethods.shutdown, request, { deadline }).catch(() => undefined);
     }
     await endShim(slot, shim);
+    // One that was killed in the middle of it, or did not answer, may have made a process, a cgroup or mounts.
+    if (sent) await endRemains(slot, sandboxRemains(shim.ref, shim.bundle, shim.binary));
   }
   if (bundle) await dropSandboxBundle(slot, operation);
 }
