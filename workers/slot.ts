@@ -30,6 +30,8 @@ export class WorkerSlot {
   readonly exits: ExitReporter;
   readonly facts: BinaryFactsCache;
   readonly shims = new Map<string, Shim>();
+  /** Creates of sandboxes by the key of their shim, until each has made it or undone what it made. Never reject. */
+  readonly creatingSandboxes = new Map<string, Promise<void>>();
   /** Tasks by key. A task that is being created is here without its shim: `reserved`. */
   readonly tasks = new Map<string, Task>();
   readonly #reserved = new Set<string>();

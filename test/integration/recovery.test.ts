@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { tasksDefinition } from '../../src/shared/grpc/index.ts';
+import { adminDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { fixtureRuntime, fixtureShims } from '../helpers/fixture-shims.ts';
@@ -143,4 +143,14 @@ describe('a daemon that is started again', () => {
     await endTask(daemon, 'one');
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
+});
+
+test.each([0, 1])('what the thread of slot %i left half removed is removed by the one after it', async (id) => {
+  await using daemon = await Daemon.start();
+  const namespace = path.join(daemon.state, daemon.namespace);
+  const left = ['.removed-task-x1', '.shims/.removed-shim-x2', '.sandboxes/.removed-sandbox-x3'];
+  for (const name of left) mkdirSync(path.join(namespace, name, 'rootfs'), { recursive: true });
+  await daemon.client.call(adminDefinition.restartSlot, { id });
+  await waitFor(() => left.every((name) => !existsSync(path.join(namespace, name))), { doing: 'them to be removed' });
+  expect(await daemon.settled()).toEqual(nothingLeft);
 });

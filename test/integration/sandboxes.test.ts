@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -426,6 +426,19 @@ describe('a sandbox of the embedded runtime', () => {
     expect(storyOf(events.messages)).toEqual(['exit task one 137', 'exit pod 143']);
     expect(await deleteTask(daemon, 'one')).toBe(137);
     await deleteContainer(daemon, 'one');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('whose start was cut off before its shim had it can be started', async () => {
+    await createSandbox(daemon, 'pod', sleeper);
+    await daemon.kill();
+    // Which is written before the shim is asked.
+    const record = path.join(daemon.state, daemon.namespace, '.sandboxes/pod/sandbox.json');
+    writeFileSync(record, readFileSync(record, 'utf8').replace('"created"', '"starting"'));
+    await daemon.start();
+    const { pid } = await startSandbox(daemon, 'pod');
+    expect(await sandboxStatus(daemon, 'pod')).toMatchObject({ pid, state: 'SANDBOX_READY' });
+    await removeSandbox(daemon, 'pod');
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
 

@@ -20,11 +20,9 @@ export function attach(operation: AttachOperation): { slot: WorkerSlot; reply: {
   void new IdleCollector();
   void new Heartbeat(slot);
   void new VitalsMonitor({ onWindow: (vitals) => slot.report({ kind: 'vitals', ...vitals }) });
-  // One thread is enough for what a crash left half removed; nobody waits for it.
-  if (settings.slot === 0) {
-    sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {
-      slot.logger.warn('leftovers not swept', { reason: TaskError.from(error).message });
-    });
-  }
+  // The thread before it may have been lost in the middle of a removal. Several may look at once; nobody waits for it.
+  sweepRemoved(settings.directories, deadlineIn(settings.deadlines.cleanup)).catch((error: unknown) => {
+    slot.logger.warn('leftovers not swept', { reason: TaskError.from(error).message });
+  });
   return { slot, reply: { threadId } };
 }

@@ -9,6 +9,7 @@ import {
   readlinkSync,
   renameSync,
   rmdirSync,
+  rmSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
@@ -131,7 +132,10 @@ export function prepareShimBundle(directories: Directories, namespace: Namespace
   return bundle;
 }
 
-/** Makes the directory that a shim of its own is started in, below one of the namespace's. Throws ALREADY_EXISTS. */
+/**
+ * Makes the directory that a shim of its own is started in, below one of the namespace's. Nothing is left of it where that
+ * fails. Throws ALREADY_EXISTS where there is one.
+ */
 export function makeShimHome(
   directories: Directories,
   home: { readonly namespace: Namespace; readonly bundle: string; readonly spec: Uint8Array; readonly what: string },
@@ -145,9 +149,14 @@ export function makeShimHome(
     if (hasErrno(error, 'EEXIST')) throw alreadyExists(`${what}: already exists`);
     throw error;
   }
-  writeFileWhole(path.join(bundle, bundleFiles.config), spec, 0o644);
-  touch(path.join(bundle, bundleFiles.log));
-  touch(path.join(bundle, 'runtime'));
+  try {
+    writeFileWhole(path.join(bundle, bundleFiles.config), spec, 0o644);
+    touch(path.join(bundle, bundleFiles.log));
+    touch(path.join(bundle, 'runtime'));
+  } catch (error) {
+    rmSync(bundle, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** Synchronous: a small file of a tmpfs costs less than the turns of the thread pool, and adoption reads hundreds. */

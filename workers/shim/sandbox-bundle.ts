@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { notFound, TaskError } from '../../src/shared/errors/index.ts';
@@ -10,7 +10,10 @@ import type { WorkerSlot } from '../slot.ts';
 import { makeShimHome, removeBundle } from './bundle.ts';
 import { writeFileWhole } from './write-file.ts';
 
-/** Makes a sandbox's bundle; its record says that it is being created. Throws ALREADY_EXISTS where there is one. */
+/**
+ * Makes a sandbox's bundle; its record says that it is being created. Nothing is left of it where that fails. Throws
+ * ALREADY_EXISTS where there is one.
+ */
 export async function prepareSandboxBundle(
   directories: Directories,
   record: SandboxRecord,
@@ -19,9 +22,14 @@ export async function prepareSandboxBundle(
   const { namespace, sandbox } = record;
   const bundle = sandboxBundle(directories, namespace, sandbox);
   makeShimHome(directories, { namespace, bundle, spec, what: `sandbox ${sandbox}` });
-  await mkdir(path.join(bundle, bundleFiles.rootfs), { mode: 0o711 });
-  await writeSandboxRecord(bundle, record);
-  return bundle;
+  try {
+    await mkdir(path.join(bundle, bundleFiles.rootfs), { mode: 0o711 });
+    await writeSandboxRecord(bundle, record);
+    return bundle;
+  } catch (error) {
+    await rm(bundle, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 export async function writeSandboxRecord(bundle: string, record: SandboxRecord): Promise<void> {

@@ -7,6 +7,8 @@ import { pathToFileURL } from 'node:url';
 
 const grpc = createRequire(import.meta.url)('@grpc/grpc-js');
 
+const sandboxExit = '/sandboxes/exit';
+
 /** A failed call, with its code's name. */
 export class CallFailure extends Error {
   constructor(method, error) {
@@ -152,23 +154,29 @@ export class Daemon {
     });
   }
 
-  get #exitFilter() {
-    return `namespace==${this.namespace},topic=="/tasks/exit"`;
+  get #exitFilters() {
+    return [sandboxExit, '/tasks/exit'].map((topic) => `namespace==${this.namespace},topic=="${topic}"`);
   }
 
-  #readExit({ value }) {
+  /** Passes an exit to whoever keeps the account of it: `how` is the name of the ledger's method. */
+  #tell(ledger, how, { topic, event: { value } }) {
+    if (topic === sandboxExit) {
+      const { sandboxId, exitStatus } = this.eventTypes.SandboxExit.decode(value);
+      ledger.sandboxes[how]({ sandbox: sandboxId, status: exitStatus });
+      return;
+    }
     const exit = this.eventTypes.TaskExit.decode(value);
     const exec = exit.id === exit.containerId ? '' : exit.id;
-    return { task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus };
+    ledger[how]({ task: exit.containerId, exec, pid: exit.pid, status: exit.exitStatus });
   }
 
   /** Tells the ledger of the exits that a subscriber gets, for as long as the run lasts, over any number of lost connections. */
   async followExits(ledger) {
     const { subscribe } = this.definitions.eventsDefinition;
     while (!this.over) {
-      await this.#stream(subscribe, { filters: [this.#exitFilter] }, ({ event }) => {
+      await this.#stream(subscribe, { filters: this.#exitFilters }, (envelope) => {
         ledger.listening();
-        ledger.event(this.#readExit(event));
+        this.#tell(ledger, 'event', envelope);
       });
       ledger.deaf();
       await delay(50);
@@ -191,12 +199,12 @@ export class Daemon {
 
   async #readLog(ledger, more) {
     const from = this.#cursor === undefined ? { oldest: true } : { after: this.#cursor };
-    const request = { filters: [this.#exitFilter], ...from, ...more };
-    const error = await this.#stream(this.definitions.adminDefinition.events, request, ({ cursor, event }) => {
+    const request = { filters: this.#exitFilters, ...from, ...more };
+    const error = await this.#stream(this.definitions.adminDefinition.events, request, ({ cursor, ...envelope }) => {
       // Read by finishLog too.
       if (this.#cursor !== undefined && BigInt(String(cursor)) <= BigInt(String(this.#cursor))) return;
       this.#cursor = cursor;
-      ledger.logged(this.#readExit(event));
+      this.#tell(ledger, 'logged', envelope);
     });
     if (error?.code === grpc.status.OUT_OF_RANGE) ledger.violation(`the log of events has a gap: ${error.details}`);
     return error;

@@ -3,7 +3,14 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify, names, read, signal } from './host.mjs';
 
-const weights = { daemon: 3, thread: 3, killShim: 4, stopShim: 3, disk: 1, clients: 2 };
+/** Shims of sandboxes are few, and get more than their share. */
+const weights = { daemon: 3, thread: 3, killShim: 4, stopShim: 3, killSandbox: 2, stopSandbox: 1, disk: 1, clients: 2 };
+
+/** How long a fault for a sandbox's shim waits for one that has tasks, in milliseconds. */
+const sandboxPatience = 2000;
+
+/** How the daemon says that a shim is a sandbox's. */
+const ofSandbox = ({ placement }) => placement === 'sandbox';
 
 /** The faults of a run, made by the seed before it begins: what, when (milliseconds), and numbers to choose by. */
 export function planFaults(random, milliseconds) {
@@ -62,9 +69,13 @@ export class Faults {
       case 'thread':
         return (choice) => this.#restartThread(choice);
       case 'killShim':
-        return (choice) => this.#killShim(choice);
+        return async (choice) => this.#killShim(await this.#chooseShim(choice));
       case 'stopShim':
-        return (choice, lasts) => this.#stopShim(choice, lasts);
+        return async (choice, lasts) => this.#stopShim(await this.#chooseShim(choice), lasts);
+      case 'killSandbox':
+        return async (choice) => this.#killShim(await this.#chooseSandbox(choice));
+      case 'stopSandbox':
+        return async (choice, lasts) => this.#stopShim(await this.#chooseSandbox(choice), lasts);
       case 'disk':
         return (_, lasts) => this.#fillDisk(lasts);
       default:
@@ -121,7 +132,7 @@ export class Faults {
       const { shims } = await this.#daemon.call(this.#daemon.definitions.adminDefinition.listShims, {}, 1000);
       for (const { address } of shims) this.sockets.add(address.replace(/^unix:\/\//, ''));
       this.#shims = shims
-        .map(({ id, pid, tasks }) => ({ id, tasks, process: identify(pid) }))
+        .map(({ id, pid, tasks, placement }) => ({ id, tasks, placement, process: identify(pid) }))
         .filter(({ process }) => process !== undefined);
     } catch {
       // It is down: shims live on.
@@ -137,9 +148,21 @@ export class Faults {
     return from[Math.floor(choice * from.length)];
   }
 
-  async #killShim(choice) {
-    const shim = await this.#chooseShim(choice);
+  /** One of a sandbox, with tasks where one has some. They are few and do not live long: waits for the next. */
+  async #chooseSandbox(choice) {
+    const end = Date.now() + sandboxPatience;
+    for (;;) {
+      const shims = (await this.#shimsNow()).filter(ofSandbox);
+      const used = shims.filter(({ tasks }) => tasks > 0);
+      const from = used.length > 0 || Date.now() < end ? used : shims;
+      if (from.length > 0 || Date.now() > end) return from[Math.floor(choice * from.length)];
+      await delay(50);
+    }
+  }
+
+  #killShim(shim) {
     if (shim === undefined) return false;
+    if (ofSandbox(shim)) this.#ledger.sandboxes.shimKilled(shim.id);
     // Before it dies: an exit that is told at once is judged by what is in the ledger. And after, for what was just added.
     this.#ledger.shimKilled(this.#tasksIn(shim));
     const killed = signal(shim.process, 'SIGKILL');
@@ -160,8 +183,7 @@ export class Faults {
     });
   }
 
-  async #stopShim(choice, lasts) {
-    const shim = await this.#chooseShim(choice);
+  async #stopShim(shim, lasts) {
     if (shim === undefined || !signal(shim.process, 'SIGSTOP')) return false;
     try {
       await delay(lasts);

@@ -9,6 +9,8 @@ import { cgroupsNaming, mountsBelow, names, processesNaming, signal, zombiesOf }
 const stateSize = '48m';
 /** How long everything may take to be gone at the end, in milliseconds. */
 const settleBudget = 30_000;
+/** Directories of a namespace that are no bundles and hold some. */
+const groups = ['.shims', '.sandboxes'];
 /** Where runc keeps what it knows of its containers, unless it is told otherwise. */
 const runcState = '/run/containerd/runc';
 
@@ -62,12 +64,14 @@ export class Ground {
     ];
   }
 
-  /** Directories of tasks and of shared shims, in both trees, hidden ones included. */
+  /** Directories of tasks, of shared shims and of sandboxes, in both trees, hidden ones included. */
   #bundles() {
     return [this.state, this.root].flatMap((top) => {
       const inside = path.join(top, this.namespace);
       return names(inside)
-        .flatMap((name) => (name === '.shims' ? names(path.join(inside, name)).map((id) => `${name}/${id}`) : [name]))
+        .flatMap((name) =>
+          groups.includes(name) ? names(path.join(inside, name)).map((id) => `${name}/${id}`) : [name],
+        )
         .map((name) => path.join(inside, name));
     });
   }

@@ -1,39 +1,42 @@
+import { Hearing } from './hearing.mjs';
 import { identify, isAlive } from './host.mjs';
+import { SandboxLedger } from './sandbox-ledger.mjs';
 
 /** Status of a process that was ended with its lost shim and that nobody saw end. */
 const madeUp = 137;
-/** How long after an exit was told to a caller its event may come, in milliseconds: the daemon holds none over one second. */
-const eventGrace = 3000;
 
 /**
  * What was started and how it has to end, written down outside the daemon. Every process owes exactly one exit, with the
- * status that it was told to end with, or 137 where its shim was killed under it; and exactly one event of it, where
- * somebody listened all the time.
+ * status that it was told to end with, or 137 where its shim was killed under it, or one that the end of its sandbox
+ * explains; and exactly one event of it, where somebody listened all the time.
  */
 export class Ledger {
   #entries = new Map();
   #events = new Map();
   #logged = new Map();
   #kills = [];
-  /** When somebody listened for events, from the first that came until the stream broke. */
-  #listened = [];
+  #hearing;
   #now;
   violations = [];
+  /** What is known of the sandboxes. */
+  sandboxes;
 
   /** `now` answers milliseconds since 1970. */
   constructor(now = Date.now) {
     this.#now = now;
+    this.#hearing = new Hearing(now);
+    this.sandboxes = new SandboxLedger({ now, hearing: this.#hearing, violation: (text) => this.violation(text) });
   }
 
   /**
    * A process runs: `exec` is '' for init. `status` is how it will end, and `since` when its task was asked for, in
-   * milliseconds since 1970.
+   * milliseconds since 1970. `sandbox` is the id of the one that it is in, and `onTerm` its status where that ends it gently.
    */
-  started({ task, exec, pid, status, since }) {
+  started({ task, exec, pid, status, since, sandbox, onTerm }) {
     const key = `${task}/${exec}/${pid}`;
     if (this.#entries.has(key)) return key;
     const identity = identify(pid);
-    this.#entries.set(key, { task, exec, pid, status, since, identity, reported: undefined, reportedAt: undefined });
+    this.#entries.set(key, { task, exec, pid, status, since, sandbox, onTerm, identity });
     return key;
   }
 
@@ -54,7 +57,7 @@ export class Ledger {
   /** The daemon says how a process ended: Wait, State or Delete. */
   reported(key, status, how) {
     const entry = this.#entries.get(key);
-    const allowed = this.#mayBeLost(entry) ? [entry.status, madeUp] : [entry.status];
+    const allowed = [entry.status, ...(this.#mayBeLost(entry) ? [madeUp] : []), ...this.sandboxes.statusesIn(entry)];
     if (!allowed.includes(status)) {
       this.violation(`${key}: wrong: ${how} says ${status}, it ended with ${entry.status}`);
     } else if (entry.reported !== undefined && entry.reported !== status) {
@@ -69,6 +72,11 @@ export class Ledger {
     }
   }
 
+  /** A caller ended it, and the answer that said how went to nobody: what is in the log has to do. */
+  answeredToNobody(key) {
+    this.#entries.get(key).unheardAt ??= this.#now();
+  }
+
   /** A subscriber got an exit event. */
   event(exit) {
     this.#once(this.#events, exit, 'exit events');
@@ -76,7 +84,8 @@ export class Ledger {
 
   /** An exit event is in the daemon's log, which outlives it: each exit has to be there. */
   logged(exit) {
-    this.#once(this.#logged, exit, 'exits in the log');
+    const key = this.#once(this.#logged, exit, 'exits in the log');
+    this.sandboxes.memberLogged(key);
   }
 
   #once(all, { task, exec, pid, status }, what) {
@@ -85,23 +94,15 @@ export class Ledger {
     seen.push(status);
     all.set(key, seen);
     if (seen.length > 1) this.violation(`${key}: repeated: ${what} with ${seen.join(', ')}`);
+    return key;
   }
 
-  /** The subscription stands: an event came through it. */
   listening() {
-    const last = this.#listened.at(-1);
-    if (last === undefined || last.until !== undefined) this.#listened.push({ from: this.#now(), until: undefined });
+    this.#hearing.listening();
   }
 
-  /** The subscription is broken: what happens now may be told to nobody. */
   deaf() {
-    const last = this.#listened.at(-1);
-    if (last !== undefined) last.until ??= this.#now();
-  }
-
-  /** Somebody listened from before the process was asked for until long after its exit was told. */
-  #wasHeard({ since, reportedAt }) {
-    return this.#listened.some(({ from, until }) => from <= since && (until ?? Infinity) >= reportedAt + eventGrace);
+    this.#hearing.deaf();
   }
 
   violation(text) {
@@ -111,16 +112,25 @@ export class Ledger {
   /** To be called at the end, when everything that can be told has been told. */
   check() {
     for (const [key, entry] of this.#entries) {
+      if (entry.reported === undefined) this.#readFromLog(key, entry);
       if (entry.reported === undefined) this.violation(`${key}: lost: nobody was told how it ended`);
       if (entry.identity && isAlive(entry.identity)) this.violation(`${key}: process ${entry.pid} lives on`);
       if (entry.reported === undefined) continue;
       if (!this.#logged.has(key)) this.violation(`${key}: lost: its exit is not in the log of events`);
-      if (!this.#events.has(key) && this.#wasHeard(entry)) this.violation(`${key}: lost: no exit event came`);
+      if (!this.#events.has(key) && this.#hearing.covers(entry)) this.violation(`${key}: lost: no exit event came`);
       const said = [...(this.#events.get(key) ?? []), ...(this.#logged.get(key) ?? [])];
       for (const told of new Set(said)) {
         if (told !== entry.reported) this.violation(`${key}: the event said ${told}, calls said ${entry.reported}`);
       }
     }
+    this.sandboxes.check(this.#entries);
+  }
+
+  #readFromLog(key, entry) {
+    const [status] = this.#logged.get(key) ?? [];
+    if (entry.unheardAt === undefined || status === undefined) return;
+    this.reported(key, status, 'the log of events');
+    entry.reportedAt = entry.unheardAt;
   }
 
   get counts() {
@@ -129,14 +139,19 @@ export class Ledger {
     return {
       inits: count(({ exec }) => exec === ''),
       execs: count(({ exec }) => exec !== ''),
-      endedWithTheirShim: count(({ reported, status }) => reported !== status && reported === madeUp),
+      endedWithTheirShim: count((entry) => {
+        const { reported, status } = entry;
+        return reported !== status && reported === madeUp && this.#mayBeLost(entry);
+      }),
+      endedWithTheirSandbox: count((entry) => entry.reported !== entry.status && !this.#mayBeLost(entry)),
       exitEvents: this.#events.size,
       exitEventsOfOthers: [...this.#events.keys()].filter((key) => !this.#entries.has(key)).length,
       exitsLogged: this.#logged.size,
       /** Exits whose event was owed: somebody listened all the time. */
-      exitEventsOwed: count((entry) => entry.reported !== undefined && this.#wasHeard(entry)),
+      exitEventsOwed: count((entry) => entry.reported !== undefined && this.#hearing.covers(entry)),
       /** Exits whose event nobody got, while the stream was broken. */
       exitEventsMissed: count((entry, key) => entry.reported !== undefined && !this.#events.has(key)),
+      ...this.sandboxes.counts,
     };
   }
 }

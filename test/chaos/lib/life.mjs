@@ -1,14 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { identify, read, signal } from './host.mjs';
+import { identify, signal } from './host.mjs';
+import { isPassing, patience, persist, unlessDone } from './persist.mjs';
+import { isTrapping, processAny, runFor, specAny, trap } from './scripts.mjs';
 
 const sigkill = 9;
 const status = { unknown: 0, created: 1, running: 2, stopped: 3, paused: 4, pausing: 5 };
-/** How long one step is tried again while faults come and go, in milliseconds. */
-const patience = 90_000;
-
-const json = (type_url, value) => ({ type_url, value: Buffer.from(JSON.stringify(value)) });
-const trap = (code) => `trap 'exit ${code}' TERM; : > /dev/null; while :; do sleep 1000 & wait $!; done`;
-
 /** A plan that the seed makes, whatever happens around it. A task that ends by itself runs for at most `longestRun` ms. */
 export function planLife(random, runtimes, longestRun) {
   const end = random.weighted({ itself: 4, api: 2, term: 2, host: 1, forced: 1 });
@@ -27,11 +23,6 @@ export function planLife(random, runtimes, longestRun) {
   };
 }
 
-/** What is tried again: anything but an answer about the request itself. */
-function isPassing(error) {
-  return !['NOT_FOUND', 'ALREADY_EXISTS', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION'].includes(error.code);
-}
-
 /** One container from its create to its delete, through whatever is done to the daemon meanwhile. */
 export class Life {
   #daemon;
@@ -39,27 +30,26 @@ export class Life {
   #plan;
   #id;
   #cgroup;
+  #sandbox;
   #key;
   #pid = 0;
   #since = Date.now();
 
-  constructor({ daemon, ledger, plan, id, cgroup }) {
+  /** `sandbox`: the id of the one that it belongs to; none where undefined. */
+  constructor({ daemon, ledger, plan, id, cgroup, sandbox }) {
     this.#daemon = daemon;
     this.#ledger = ledger;
     this.#plan = plan;
     this.#id = id;
     this.#cgroup = cgroup;
+    this.#sandbox = sandbox;
   }
 
   async run() {
     const { containersDefinition: containers } = this.#daemon.definitions;
-    await this.#persist('create container', async () => {
-      try {
-        await this.#daemon.call(containers.create, { container: this.#container() });
-      } catch (error) {
-        if (error.code !== 'ALREADY_EXISTS') throw error;
-      }
-    });
+    await this.#persist('create container', () =>
+      unlessDone('ALREADY_EXISTS', () => this.#daemon.call(containers.create, { container: this.#container() })),
+    );
     if (await this.#create()) {
       if (await this.#start()) {
         for (const [index, code] of this.#plan.execs.entries()) await this.#exec(`exec-${index}`, code);
@@ -69,41 +59,24 @@ export class Life {
         await this.#giveUp();
       }
     }
-    await this.#persist('delete container', async () => {
-      try {
-        await this.#daemon.call(containers.delete, { id: this.#id });
-      } catch (error) {
-        if (error.code !== 'NOT_FOUND') throw error;
-      }
-    });
+    await this.#persist('delete container', () =>
+      unlessDone('NOT_FOUND', () => this.#daemon.call(containers.delete, { id: this.#id })),
+    );
   }
 
   #container() {
     const { runtime, end, code, run, isMounted } = this.#plan;
-    const script = end === 'itself' ? `sleep ${run / 1000}; exit ${code}` : trap(code);
+    const script = end === 'itself' ? runFor(run, code) : trap(code);
     return {
       id: this.#id,
       runtime: { name: runtime.name },
-      spec: json(
-        'types.containerd.io/opencontainers/runtime-spec/1/Spec',
-        runtime.spec(script, { cgroup: this.#cgroup, isMounted }),
-      ),
+      spec: specAny(runtime.spec(script, { cgroup: this.#cgroup, isMounted })),
+      ...(this.#sandbox === undefined ? {} : { sandbox: this.#sandbox }),
     };
   }
 
-  /** Tries again what fails for the faults' sake, until it works or says something about the request. */
-  async #persist(doing, work) {
-    const end = Date.now() + patience;
-    for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isPassing(error) || Date.now() > end) {
-          throw new Error(`${this.#id}: ${doing}: ${error.code ?? ''} ${error.message}`, { cause: error });
-        }
-      }
-      await delay(pause);
-    }
+  #persist(doing, work) {
+    return persist(`${this.#id}: ${doing}`, work);
   }
 
   async #get(exec = '') {
@@ -125,7 +98,7 @@ export class Life {
     return this.#daemon.definitions.tasksDefinition;
   }
 
-  /** True where the task is there; false where it came and went with its shim before it was started. */
+  /** True where the task is there; false where it came and went before it was started, or came too late for its sandbox. */
   async #create() {
     const { runtime, isMounted, createBudget } = this.#plan;
     const request = { containerId: this.#id, rootfs: isMounted ? runtime.rootfs : [] };
@@ -144,6 +117,7 @@ export class Life {
       if (Date.now() > end) throw new Error(`${this.#id}: create: ${failure.code} ${failure.message}`);
       await delay(100);
       const found = await this.#get();
+      if (found === undefined && this.#isRefused(failure)) return false;
       if (found === undefined) continue;
       // The answer was lost, not the task.
       this.#created(found.pid);
@@ -154,10 +128,21 @@ export class Life {
     }
   }
 
+  /** Its sandbox takes no more tasks. One that has to take it has no such excuse. */
+  #isRefused({ code }) {
+    if (this.#sandbox === undefined || !['FAILED_PRECONDITION', 'NOT_FOUND'].includes(code)) return false;
+    return this.#ledger.sandboxes.mayBeOver(this.#sandbox);
+  }
+
   /** A task that was created owes an exit too: an init that is killed before its start. */
   #created(pid) {
     this.#pid = pid;
-    this.#key = this.#ledger.started({ task: this.#id, exec: '', pid, status: 137, since: this.#since });
+    this.#key = this.#started('', pid, 137);
+  }
+
+  #started(exec, pid, status) {
+    const about = { sandbox: this.#sandbox, onTerm: this.#plan.code, since: this.#since };
+    return this.#ledger.started({ task: this.#id, exec, pid, status, ...about });
   }
 
   /** Its pid; undefined where it cannot be started. */
@@ -183,7 +168,7 @@ export class Life {
 
   async #exec(exec, code) {
     const { runtime } = this.#plan;
-    const spec = json('types.containerd.io/opencontainers/runtime-spec/1/Process', runtime.process(`exit ${code}`));
+    const spec = processAny(runtime.process(`exit ${code}`));
     const request = { containerId: this.#id, execId: exec, spec };
     const end = Date.now() + patience;
     for (;;) {
@@ -201,7 +186,7 @@ export class Life {
     }
     const pid = await this.#start(exec);
     if (pid) {
-      const key = this.#ledger.started({ task: this.#id, exec, pid, status: code, since: this.#since });
+      const key = this.#started(exec, pid, code);
       // One that does not end before its init is killed with it.
       await this.#wait(exec, key, (told) => {
         if (told === 137) this.#ledger.willEnd(key, this.#plan.end === 'itself' ? 137 : code);
@@ -228,7 +213,7 @@ export class Life {
     const init = identify(this.#pid);
     if (end === 'itself') {
       this.#ledger.willEnd(this.#key, code);
-    } else if (end === 'term' && init !== undefined && (await this.#isTrapping())) {
+    } else if (end === 'term' && init !== undefined && (await isTrapping(this.#pid))) {
       this.#ledger.willEnd(this.#key, code);
       signal(init, 'SIGTERM');
     } else if (end === 'host' && init !== undefined) {
@@ -241,15 +226,6 @@ export class Life {
     }
     await this.#wait('', this.#key);
     await this.#delete();
-  }
-
-  /** The trap is set before the script's first child is there. */
-  async #isTrapping() {
-    for (let look = 0; look < 100; look += 1) {
-      if (read(`/proc/${this.#pid}/task/${this.#pid}/children`).trim() !== '') return true;
-      await delay(20);
-    }
-    return false;
   }
 
   async #kill() {
@@ -276,7 +252,7 @@ export class Life {
       } catch (error) {
         // An earlier try did it, and its answer was lost.
         if (error.code !== 'NOT_FOUND') throw error;
-        this.#ledger.reported(this.#key, 137, 'forced delete, answered to nobody');
+        this.#ledger.answeredToNobody(this.#key);
       }
     });
   }

@@ -5,18 +5,18 @@ export const placements = ['auto', 'shared', 'per-task'];
 
 export const usage = `Usage: npm run chaos -- [options]
 
-Keeps a daemon busy with containers of the embedded runtime and of every runc shim in .cache, while a script breaks
-everything round it: kill -9 of the daemon and of shims, lost threads, stopped shims, a full state disk, clients that
-break off. A ledger outside the daemon knows how every process has to have ended. Needs root for the full disk and for
-runc; another user's run has the embedded runtime only.
+Keeps a daemon busy with containers of the embedded runtime and of every runc shim in .cache, alone and in sandboxes,
+while a script breaks everything round it: kill -9 of the daemon and of shims, lost threads, stopped shims, a full state
+disk, clients that break off. A ledger outside the daemon knows how every process has to have ended. Needs root for the
+full disk and for runc; another user's run has the embedded runtime only.
 
 Options:
   --minutes M      how long faults happen, a fraction too (default 2); up to a few minutes without faults follow
   --seed S         any text; the same one makes the same choices again (default 1)
   --placement P    auto, shared, per-task, or all: the three side by side, a daemon for each (default auto)
-  --width N        containers at once, 1 to 64 (default 6)
-  --calm N         containers in each of the rounds without faults that memory is judged by, at least 30; with fewer it
-                   is not judged, with 0 there are none (default 60)
+  --width N        containers or sandboxes at once, 1 to 64 (default 6); a sandbox has up to three containers
+  --calm N         containers or sandboxes in each of the rounds without faults that memory is judged by, at least 30;
+                   with fewer it is not judged, with 0 there are none (default 60)
   --build DIR      the build to run (default: $SHIMD_BUILD, or dist)
   --json           print the summary as JSON instead of as a table
   --verbose        say what is done, and when, on standard error

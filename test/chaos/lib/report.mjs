@@ -5,15 +5,23 @@ const list = (numbers) => numbers.join(' ');
 
 const rows = [
   ['containers', ({ containers }) => containers],
+  ['sandboxes started', ({ sandboxes }) => sandboxes],
   ['processes told of', ({ inits, execs }) => `${inits} inits, ${execs} execs`],
   ['ended with their shim', ({ endedWithTheirShim }) => endedWithTheirShim],
+  ['ended with their sandbox', ({ endedWithTheirSandbox }) => endedWithTheirSandbox],
   ['exit events', ({ exitEvents, exitEventsOfOthers }) => `${exitEvents}, ${exitEventsOfOthers} of others`],
   ['owed, missed while deaf', (one) => `${one.exitEventsOwed}, ${one.exitEventsMissed}`],
   ['exits in the log', ({ exitsLogged }) => exitsLogged],
+  [
+    'exits of sandboxes',
+    (one) =>
+      `${one.sandboxExitsLogged}, ${one.sandboxExitEvents} heard, ${one.sandboxesEndedWithTheirShim} with their shim`,
+  ],
   ['kill -9 of the daemon', ({ faults }) => faults.daemon],
   ['threads lost', ({ faults }) => faults.thread],
   ['shims killed', ({ faults }) => faults.killShim],
   ['shims stopped', ({ faults }) => faults.stopShim],
+  ['shims of sandboxes', ({ faults }) => `${faults.killSandbox} killed, ${faults.stopSandbox} stopped`],
   ['disk filled', ({ faults }) => faults.disk],
   ['clients broken off', ({ faults }) => faults.clients],
   ['daemon started', ({ daemonStarts }) => daemonStarts],

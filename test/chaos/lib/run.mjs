@@ -5,8 +5,12 @@ import { Faults, planFaults } from './faults.mjs';
 import { descriptorsOf, memoryOf } from './host.mjs';
 import { Ledger } from './ledger.mjs';
 import { Life, planLife } from './life.mjs';
+import { persist } from './persist.mjs';
 import { Random } from './random.mjs';
+import { recordsLeft } from './records.mjs';
 import { findRuntimes } from './runtimes.mjs';
+import { SandboxLife } from './sandbox-life.mjs';
+import { isSandboxLife, planSandbox } from './sandbox-plan.mjs';
 
 /** Rounds without faults at the end, after one that warms up, in two halves. The second must not be larger than the first. */
 const calmRounds = 4;
@@ -60,6 +64,9 @@ class Run {
   #ledger = new Ledger();
   #daemon;
   #nextLife = 0;
+  /** Containers of the lives so far, those in sandboxes too. */
+  #containers = 0;
+  #sandboxes = [];
 
   constructor({ options, placement, repository, ground, log }) {
     this.#options = options;
@@ -90,11 +97,13 @@ class Run {
     this.#log('calm');
     const rounds = await this.#calm();
     const starts = daemon.starts;
-    const { tasks } = await daemon.call(daemon.definitions.tasksDefinition.list, {});
-    for (const { id, status } of tasks) ledger.violation(`${id}: listed at the end with status ${status}`);
+    await this.#checkRecords('at the end');
     this.#log('settle');
     const left = await this.#ground.settled({ daemon: daemon.pid, sockets: faults.sockets });
     for (const what of left) ledger.violation(`left: ${what}`);
+    await daemon.kill('SIGTERM');
+    await daemon.start();
+    await this.#checkRecords('after a restart');
     await daemon.finishLog(ledger);
     daemon.close();
     await following;
@@ -105,7 +114,7 @@ class Run {
       minutes,
       placement: this.#placement,
       runtimes: this.#runtimes.about,
-      containers: this.#nextLife,
+      containers: this.#containers,
       ...ledger.counts,
       faults: faults.counts,
       daemonStarts: starts,
@@ -115,25 +124,42 @@ class Run {
     };
   }
 
+  async #checkRecords(when) {
+    const left = await persist('records', () => recordsLeft(this.#daemon, this.#sandboxes));
+    for (const what of left) this.#ledger.violation(`${what}: known ${when}`);
+  }
+
   /** Lives until `more` says no, so many at a time as the options say. */
   async #live(longest, more) {
     const lane = async () => {
       while (more()) {
-        const number = this.#nextLife++;
-        const plan = planLife(new Random(this.#options.seed, `life/${number}`), this.#runtimes.list, longest);
-        const id = `life-${number}`;
-        this.#log(`${id} ${path.basename(path.dirname(plan.runtime.name))} ${plan.end} ${plan.code}`);
-        const life = new Life({
-          daemon: this.#daemon,
-          ledger: this.#ledger,
-          plan,
-          id,
-          cgroup: this.#ground.cgroupOf(id),
-        });
+        const life = this.#begin(this.#nextLife++, longest);
         await life.run().catch((error) => this.#ledger.violation(`stuck: ${error.message}`));
       }
     };
     await Promise.all(Array.from({ length: this.#options.width }, lane));
+  }
+
+  /** The life of this number: a container, or a sandbox with some. */
+  #begin(number, longest) {
+    const { seed } = this.#options;
+    const { list } = this.#runtimes;
+    const common = { daemon: this.#daemon, ledger: this.#ledger };
+    const log = (id, { runtime, end, code }) =>
+      this.#log(`${id} ${path.basename(path.dirname(runtime.name))} ${end} ${code}`);
+    if (isSandboxLife(new Random(seed, `kind/${number}`), list)) {
+      const plan = planSandbox(new Random(seed, `sandbox/${number}`), list, longest);
+      const id = `pod-${number}`;
+      log(id, plan);
+      this.#sandboxes.push(id);
+      this.#containers += plan.members.length;
+      return new SandboxLife({ ...common, plan, id, ground: this.#ground });
+    }
+    const plan = planLife(new Random(seed, `life/${number}`), list, longest);
+    const id = `life-${number}`;
+    log(id, plan);
+    this.#containers += 1;
+    return new Life({ ...common, plan, id, cgroup: this.#ground.cgroupOf(id) });
   }
 
   /** Memory, in MB, and descriptors of the daemon after equal rounds without faults. */

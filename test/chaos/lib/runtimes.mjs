@@ -15,10 +15,15 @@ function containerProcess(script) {
   };
 }
 
+/** Of Debian's shims for runc only 1.7's serves sandboxes. */
+const servesSandboxes = (version) => version.startsWith('1.7.');
+
 /** A runc shim by its path, and the specs of busybox containers. */
-function runcRuntime(shim, rootfs) {
+function runcRuntime({ shim, version }, rootfs) {
   return {
     name: shim,
+    /** Whether it has sandboxes, and whether they can have a process of their own. */
+    sandboxes: { served: servesSandboxes(version), withProcess: false },
     process: containerProcess,
     /** To be mounted by the shim where a container is to have its root in its bundle. */
     rootfs: [{ type: 'bind', source: rootfs, options: ['rbind', 'ro'] }],
@@ -47,6 +52,7 @@ function hostProcess(script) {
 function embeddedRuntime(build) {
   return {
     name: path.join(build, 'bin/containerd-shim-process-v1'),
+    sandboxes: { served: true, withProcess: true },
     process: hostProcess,
     rootfs: [],
     spec: (script) => ({ ociVersion: '1.0.2', process: hostProcess(script) }),
@@ -63,7 +69,7 @@ export function findRuntimes(repository, build) {
   }
   const versions = generations.map(({ version }) => version).join(', ');
   return {
-    list: [embedded, ...generations.map(({ shim }) => runcRuntime(shim, rootfs))],
+    list: [embedded, ...generations.map((generation) => runcRuntime(generation, rootfs))],
     path: path.dirname(runc.path),
     about: `the embedded runtime and runc shims ${versions}`,
   };

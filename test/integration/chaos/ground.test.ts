@@ -88,11 +88,12 @@ describe.skipIf(process.getuid?.() !== 0)('the ground of a chaos run', () => {
     rmSync(ground.directory, { recursive: true });
   });
 
-  test('sees bundles of tasks and of shared shims, hidden ones, and work directories', () => {
+  test('sees bundles of tasks, of shared shims and of sandboxes, hidden ones, and work directories', () => {
     const bundles = [
       path.join(ground.state, ground.namespace, 'task'),
       path.join(ground.state, ground.namespace, '.task.removing'),
       path.join(ground.state, ground.namespace, '.shims/shim'),
+      path.join(ground.state, ground.namespace, '.sandboxes/pod'),
       path.join(ground.root, ground.namespace, 'task'),
     ];
     for (const bundle of bundles) mkdirSync(bundle, { recursive: true });

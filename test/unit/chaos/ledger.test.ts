@@ -18,6 +18,7 @@ interface Ledger {
   willEnd(key: string, status: number): void;
   shimKilled(tasks: readonly string[]): void;
   reported(key: string, status: number, how: string): void;
+  answeredToNobody(key: string): void;
   event(process: Process): void;
   logged(process: Process): void;
   listening(): void;
@@ -161,6 +162,17 @@ describe('the ledger of a chaos run', () => {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
+  });
+
+  test('takes the log’s word where the answer that told of an exit went to nobody', () => {
+    const key = ledger.started({ ...init, since: now });
+    ledger.answeredToNobody(key);
+    ledger.logged({ ...init, status: 4 });
+    expect(verdict()).toEqual([expect.stringContaining('wrong: the log of events says 4')]);
+    ledger = new Ledger(() => now);
+    ledger.answeredToNobody(ledger.started({ ...init, since: now }));
+    ledger.logged(init);
+    expect(verdict()).toEqual([]);
   });
 
   test('lets the way a process ends be decided later', () => {

@@ -19,12 +19,17 @@ const good: Result = {
   inits: 12,
   execs: 3,
   endedWithTheirShim: 1,
+  endedWithTheirSandbox: 2,
   exitEvents: 15,
   exitEventsOfOthers: 0,
   exitEventsOwed: 14,
   exitEventsMissed: 0,
   exitsLogged: 15,
-  faults: { daemon: 1, thread: 2, killShim: 3, stopShim: 4, disk: 5, clients: 6 },
+  sandboxes: 8,
+  sandboxExitsLogged: 8,
+  sandboxExitEvents: 7,
+  sandboxesEndedWithTheirShim: 1,
+  faults: { daemon: 1, thread: 2, killShim: 3, stopShim: 4, killSandbox: 7, stopSandbox: 9, disk: 5, clients: 6 },
   daemonStarts: 2,
   memory: [50, 51],
   descriptors: [40, 40],
@@ -37,6 +42,9 @@ test('the summary has a column for each placement, and says that nothing was los
   const text = table([good, { ...good, placement: 'shared' }]);
   expect(text).toMatch(/^ +auto +shared$/m);
   expect(text).toMatch(/^ +kill -9 of the daemon +1 +1$/m);
+  expect(text).toMatch(/^ +sandboxes started +8 +8$/m);
+  expect(text).toContain('8, 7 heard, 1 with their shim');
+  expect(text).toContain('7 killed, 9 stopped');
   expect(text).toContain('auto: nothing lost, repeated, wrong or left');
   expect(lastLine([good])).toBe('1 passed, 0 failed');
 });

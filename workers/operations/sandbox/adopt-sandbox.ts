@@ -15,9 +15,12 @@ import type { Shim } from '../../shim/shim.ts';
 import type { WorkerSlot } from '../../slot.ts';
 import { askStatus } from './sandbox-status.ts';
 
-/** A start that was cut off may have come through: `NOTREADY` it is not then. */
-function runs(status: SandboxStatus): boolean {
-  return status.pid > 0 || status.exitedAt !== undefined || /(^|_)READY$/.test(status.state);
+/**
+ * A start that was cut off may have come through, and its sandbox be over by now. One that was never started may have a
+ * pid, as its process waits for the start: the state says more, where the shim tells it.
+ */
+function runs({ pid, state, exitedAt }: SandboxStatus): boolean {
+  return exitedAt !== undefined || (state === '' ? pid > 0 : /(^|_)READY$/.test(state));
 }
 
 /** The exit of a sandbox that is said to have ended; undefined where the shim does not tell it now. */

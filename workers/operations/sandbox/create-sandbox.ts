@@ -3,12 +3,13 @@ import type { CreateSandboxOperation, ShimInfo } from '../../../src/shared/messa
 import type { SandboxRecord } from '../../../src/shared/sandbox-record.ts';
 import { deadlineIn, until } from '../../../src/shared/util/deadline.ts';
 import { wireAny } from '../../../src/shared/wire/any.ts';
+import { endRemains, sandboxRemains } from '../../shim/dead-task.ts';
 import { endShim, killShim } from '../../shim/end-shim.ts';
 import { launchShim } from '../../shim/launch-shim.ts';
 import { dropSandboxBundle, prepareSandboxBundle, writeSandboxRecord } from '../../shim/sandbox-bundle.ts';
 import { callSandbox, sandboxMethods } from '../../shim/sandbox-methods.ts';
 import type { Shim } from '../../shim/shim.ts';
-import type { WorkerSlot } from '../../slot.ts';
+import { shimKey, type WorkerSlot } from '../../slot.ts';
 
 /** How far a create has come, for whoever has to undo it. */
 interface Progress {
@@ -61,8 +62,20 @@ async function undo(slot: WorkerSlot, operation: CreateSandboxOperation, progres
       await shim.client.send(sandboxMethods.shutdown, request, { deadline }).catch(() => undefined);
     }
     await endShim(slot, shim);
+    // One that was killed in the middle of it, or did not answer, may have made a process, a cgroup or mounts.
+    if (sent) await endRemains(slot, sandboxRemains(shim.ref, shim.bundle, shim.binary));
   }
   if (bundle) await dropSandboxBundle(slot, operation);
+}
+
+/** For a shutdown, after which the id belongs to somebody else: what is undone then must not be theirs. */
+function noteCreate(slot: WorkerSlot, { namespace, start }: CreateSandboxOperation, whole: Promise<unknown>): void {
+  const key = shimKey({ namespace, shim: start.shim });
+  const forget = () => {
+    if (slot.creatingSandboxes.get(key) === over) slot.creatingSandboxes.delete(key);
+  };
+  const over: Promise<void> = whole.then(forget, forget);
+  slot.creatingSandboxes.set(key, over);
 }
 
 /** All or nothing: a create that fails, or succeeds after its deadline, is undone. */
@@ -72,6 +85,7 @@ export async function createSandbox(slot: WorkerSlot, operation: CreateSandboxOp
     await undo(slot, operation, progress);
     throw TaskError.from(error, `creating sandbox ${operation.sandbox}`);
   });
+  noteCreate(slot, operation, whole);
   try {
     return await until(whole, { deadline: operation.deadline, doing: `creating sandbox ${operation.sandbox}` });
   } catch (error) {

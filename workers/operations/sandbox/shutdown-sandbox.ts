@@ -58,9 +58,17 @@ async function endUnknown(slot: WorkerSlot, operation: ShutdownSandboxOperation)
 
 async function end(slot: WorkerSlot, operation: ShutdownSandboxOperation): Promise<{ ended: true }> {
   const { namespace, sandbox } = operation;
-  const shim = slot.shims.get(shimKey({ namespace, shim: parseShimId(sandbox) }));
+  const key = shimKey({ namespace, shim: parseShimId(sandbox) });
+  // A create that was given up undoes itself. One that hangs is ended here, and awaited after that.
+  const creating = slot.creatingSandboxes.get(key);
+  const limit = deadlineIn(slot.settings.deadlines.shutdown);
+  if (creating !== undefined) {
+    await until(creating, { deadline: limit, doing: `undoing the create of ${sandbox}` }).catch(() => undefined);
+  }
+  const shim = slot.shims.get(key);
   if (shim === undefined) await endUnknown(slot, operation);
   else await endKnown(slot, shim, operation);
+  await creating;
   await dropSandboxBundle(slot, operation);
   return { ended: true };
 }
