@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
 import { withNofileSoft } from '../../src/shared/host/index.ts';
@@ -110,7 +109,7 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
   const { binary, name } = action;
   const what = `${name} of ${binary}`;
   try {
-    await access(binary, constants.X_OK);
+    accessSync(binary, constants.X_OK);
   } catch (cause) {
     throw new TaskError('UNKNOWN', `${what}: the shim is not installed or not executable`, { cause });
   }
