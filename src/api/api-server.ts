@@ -70,6 +70,8 @@ export class ApiServer {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
     'grpc.max_concurrent_streams': maxConcurrentCalls,
+    // Counts calls and messages for a service that nobody serves here.
+    'grpc.enable_channelz': 0,
   });
   readonly #injector;
   readonly #calls = new ActiveCalls();

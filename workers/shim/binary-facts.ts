@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../../src/shared/errors/index.ts';
 import type { BinaryFacts, StartForm } from '../../src/shared/messages/index.ts';
@@ -34,7 +34,7 @@ export class BinaryFactsCache {
 
   /** Throws UNKNOWN (`not installed`) where there is no such binary, and whatever running it throws. */
   async get(binary: string): Promise<BinaryFacts> {
-    const modified = await this.#modified(binary);
+    const modified = this.#modified(binary);
     const known = this.#known.get(binary);
     if (known?.modified === modified) return known.facts;
     const facts = this.#probe(binary).then((printed) => factsOf(binary, printed));
@@ -54,9 +54,9 @@ export class BinaryFactsCache {
     if (known !== undefined) known.facts = Promise.resolve({ ...facts, startForm });
   }
 
-  async #modified(binary: string): Promise<number> {
+  #modified(binary: string): number {
     try {
-      return (await stat(binary)).mtimeMs;
+      return statSync(binary).mtimeMs;
     } catch (cause) {
       // Docker reads "no such file" and "not found" in any message as something else.
       throw new TaskError('UNKNOWN', `the shim ${binary} is not installed: install it or name another runtime`, {

@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { deadlineExceeded, TaskError } from '../../src/shared/errors/index.ts';
-import { withNofileSoft } from '../../src/shared/host/index.ts';
 import type { RuntimeInfo, WorkerSettings } from '../../src/shared/messages/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
 import { remaining } from '../../src/shared/util/deadline.ts';
 import { unreachable } from '../../src/shared/util/unreachable.ts';
 import { type Any, plainAny } from '../../src/shared/wire/any.ts';
 import { plainTimestamp, type Timestamp, timestampNow } from '../../src/shared/wire/timestamp.ts';
+import { type ChildEnd, startProgram } from './child-program.ts';
 import { encodeAny } from './encode-any.ts';
 import { logTail } from './shim-log.ts';
 
@@ -21,10 +19,7 @@ const quoted = 2000;
 /** How long the output of an action that has ended may still take to arrive, in milliseconds. */
 const outputGrace = 250;
 
-type ActionEnd =
-  | { readonly kind: 'exited'; readonly code: number | null; readonly signal: string | null }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'late' };
+type ActionEnd = ChildEnd | { readonly kind: 'late' };
 
 interface ActionRun {
   readonly binary: string;
@@ -90,8 +85,8 @@ function tail(text: string): string {
   return trimmed.length > quoted ? `…${trimmed.slice(-quoted)}` : trimmed;
 }
 
-/** Collects a stream's first `maxOutput` bytes. */
-function collect(stream: Readable | null): () => Buffer {
+/** Collects a stream's first `maxOutput` bytes, and reads the rest. */
+function collect(stream: Readable | null): { read(): Buffer; readonly closed: Promise<void> } {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on('data', (chunk: Buffer) => {
@@ -99,7 +94,11 @@ function collect(stream: Readable | null): () => Buffer {
     size += chunk.length;
   });
   stream?.on('error', () => undefined);
-  return () => Buffer.concat(chunks).subarray(0, maxOutput);
+  const closed = new Promise<void>((resolve) => {
+    if (stream === null) resolve();
+    else stream.once('close', () => resolve());
+  });
+  return { read: () => Buffer.concat(chunks).subarray(0, maxOutput), closed };
 }
 
 /**
@@ -110,47 +109,34 @@ async function run(action: ActionRun): Promise<{ stdout: Uint8Array; stderr: str
   const { binary, name } = action;
   const what = `${name} of ${binary}`;
   try {
-    await access(binary, constants.X_OK);
+    accessSync(binary, constants.X_OK);
   } catch (cause) {
     throw new TaskError('UNKNOWN', `${what}: the shim is not installed or not executable`, { cause });
   }
   const budget = remaining(action.deadline);
-  // Node has raised its own limit of descriptors; a shim would hand that on to every task.
-  // Without descriptors to be had it has no streams.
-  const child: ChildProcess = withNofileSoft(() =>
-    spawn(binary, action.args, {
-      cwd: action.directory,
-      env: { ...process.env, ...action.environment },
-      stdio: 'pipe',
-      // Its own process group, and not ended with this thread: a shim outlives everything above it.
-      detached: true,
-    }),
-  );
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
+  const child = startProgram({ ...action, environment: { ...process.env, ...action.environment } });
+  const { pid, outputs } = child;
+  const stdout = collect(outputs.stdout);
+  const stderr = collect(outputs.stderr);
   const timers: NodeJS.Timeout[] = [];
-  const ended = new Promise<ActionEnd>((resolve) => {
-    const give = (end: ActionEnd, after: number) => timers.push(setTimeout(() => resolve(end), after));
-    give({ kind: 'late' }, budget);
-    child.once('error', (error) => resolve({ kind: 'failed', reason: error.message }));
-    child.once('close', (code, signal) => resolve({ kind: 'exited', code, signal }));
-    child.once('exit', (code, signal) => give({ kind: 'exited', code, signal }, outputGrace));
+  const after = (milliseconds: number) =>
+    new Promise<void>((resolve) => timers.push(setTimeout(resolve, milliseconds)));
+  const whole = child.ended.then(async (end): Promise<ActionEnd> => {
+    if (end.kind === 'exited') await Promise.race([Promise.all([stdout.closed, stderr.closed]), after(outputGrace)]);
+    return end;
   });
-  // It may end without having read its input.
-  child.stdin?.on('error', () => undefined);
-  child.stdin?.end(action.input);
-  const end = await ended;
+  const end = await Promise.race([whole, after(budget).then((): ActionEnd => ({ kind: 'late' }))]);
   for (const timer of timers) clearTimeout(timer);
   switch (end.kind) {
     case 'late':
-      killGroup(child.pid);
+      killGroup(pid);
       throw deadlineExceeded(`${what}: it did not end within ${budget} ms and was killed: deadline exceeded`);
     case 'failed':
       throw new TaskError('UNKNOWN', `${what}: ${end.reason}`);
     case 'exited': {
-      if (end.code === 0) return { stdout: stdout(), stderr: stderr().toString('utf8') };
+      if (end.code === 0) return { stdout: stdout.read(), stderr: stderr.read().toString('utf8') };
       const how = end.signal === null ? `exit status ${end.code}` : `killed by ${end.signal}`;
-      const printed = tail(stderr().toString('utf8')) || tail(stdout().toString('utf8'));
+      const printed = tail(stderr.read().toString('utf8')) || tail(stdout.read().toString('utf8'));
       throw new TaskError('UNKNOWN', `${what}: ${printed === '' ? how : `${printed}: ${how}`}`);
     }
     default:

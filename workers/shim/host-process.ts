@@ -1,8 +1,9 @@
+import { readlinkSync, statSync } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { shareNext } from '../../src/shared/util/share-next.ts';
-import { hasEnded, type ProcStat, parseProcStat } from './proc-stat.ts';
+import { hasEnded, type ProcStat, parseProcStat, readProcStat } from './proc-stat.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface HostProcess {
@@ -24,10 +25,12 @@ async function procStat(pid: number): Promise<ProcStat | undefined> {
   return text === undefined ? undefined : parseProcStat(text);
 }
 
-/** Identifies a process by pid; undefined where there is none, or a zombie only. */
+/**
+ * Identifies a process by pid; undefined where there is none, or a zombie only. Read at once: a file of /proc is five turns of the
+ * thread pool otherwise, each of which takes longer than all of it.
+ */
 export async function identifyProcess(pid: number): Promise<HostProcess | undefined> {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
-  const found = await procStat(pid);
+  const found = readProcStat(pid);
   return found === undefined || hasEnded(found) ? undefined : { pid, startTime: found.startTime };
 }
 
@@ -55,8 +58,27 @@ export async function untilGone(target: HostProcess, deadline: number): Promise<
   }
 }
 
+/**
+ * True where a process works in a directory of that very name. Nothing but that directory is touched, which is ours: another may be on a
+ * file system that hangs.
+ */
+function worksInNamed(pid: number, directory: string): boolean {
+  try {
+    const link = `/proc/${pid}/cwd`;
+    if (readlinkSync(link) !== directory) return false;
+    const [at, wanted] = [statSync(link), statSync(directory)];
+    return at.ino === wanted.ino && at.dev === wanted.dev;
+  } catch {
+    return false;
+  }
+}
+
 /** True where a process works in a directory, by whatever name; a shim does in the bundle that it was started for. */
 export async function worksIn(pid: number, directory: string): Promise<boolean> {
+  return worksInNamed(pid, directory) || isIn(pid, directory);
+}
+
+async function isIn(pid: number, directory: string): Promise<boolean> {
   const [at, wanted] = await Promise.all([readOr(stat(`/proc/${pid}/cwd`)), readOr(stat(directory))]);
   return at !== undefined && wanted !== undefined && at.ino === wanted.ino && at.dev === wanted.dev;
 }
@@ -126,12 +148,15 @@ function isShim(args: readonly string[], binary: string): boolean {
   return named || (args.includes('-namespace') && args.includes('-id'));
 }
 
-/** The processes of `binary` that work in `directory`: the shims, finished or half started, of one bundle. */
+/**
+ * The processes of `binary` that work in `directory`: the shims, finished or half started, of one bundle. All of the host's are looked at,
+ * so in other threads.
+ */
 export async function processesOf(binary: string, directory: string): Promise<HostProcess[]> {
   const pids = await allPids();
   const found = await Promise.all(
     pids.map(async (pid) => {
-      if (!(await worksIn(pid, directory))) return undefined;
+      if (!(await isIn(pid, directory))) return undefined;
       return isShim(await commandLine(pid), binary) ? identifyProcess(pid) : undefined;
     }),
   );

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 
 /** What /proc/PID/stat says of a process. */
 export interface ProcStat {
@@ -28,11 +28,19 @@ export function parseProcStat(text: string): ProcStat | undefined {
   return { state, parent, threads, startTime, exitCode: Number.isFinite(exitCode) ? exitCode : 0 };
 }
 
+/** Fifty numbers and a name of at most 64 bytes. One read gives all of it. */
+const room = Buffer.alloc(2048);
+
 /** Undefined where there is no such process. Synchronous: some 15 µs, less than a turn of the thread pool. */
 export function readProcStat(pid: number): ProcStat | undefined {
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
   try {
-    return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    const fd = openSync(`/proc/${pid}/stat`, 'r');
+    try {
+      return parseProcStat(room.toString('latin1', 0, readSync(fd, room, 0, room.length, 0)));
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     return undefined;
   }

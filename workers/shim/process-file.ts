@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { HostProcess } from './host-process.ts';
 import { writeFileWhole } from './write-file.ts';
@@ -15,8 +15,11 @@ export async function saveProcess(bundle: string, process: HostProcess): Promise
 
 /** The process of a bundle's shim, as it was recognized when it was started; undefined where that was not kept. */
 export async function savedProcess(bundle: string): Promise<HostProcess | undefined> {
+  const file = path.join(bundle, processFile);
+  // A new shim has none, and an error costs more than the look.
+  if (!existsSync(file)) return undefined;
   try {
-    const value: unknown = JSON.parse(readFileSync(path.join(bundle, processFile), 'utf8'));
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
     if (typeof value !== 'object' || value === null) return undefined;
     const { pid, startTime, boot }: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value));
     // Start times count from the boot: after another one the same pair can be any process.

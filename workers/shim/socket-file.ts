@@ -1,4 +1,5 @@
-import { lstat, unlink } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { hasCode } from '../../src/shared/errors/index.ts';
 import { socketPathOf } from '../../src/shared/ttrpc/address.ts';
 import { probeSocket } from './probe-socket.ts';
@@ -8,7 +9,7 @@ export async function unlinkDeadSocket(address: string, deadline: number): Promi
   let path: string;
   try {
     path = socketPathOf(address);
-    if (!(await lstat(path)).isSocket()) return;
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   } catch {
     // No file, or nothing that is one of ours.
     return;

@@ -9,4 +9,5 @@ export { descriptorOf, type PeerCredentials, peerCredentials, peerOfSocket } fro
 export { punchHole } from './punch-hole.ts';
 export { reapChild } from './reap-child.ts';
 export { growSendBuffer } from './send-buffer.ts';
+export { canSpawnLean, closePipeEnd, endOf, makePipe, type ProgramEnd, spawnLean } from './spawn-lean.ts';
 export { SystemError } from './system-error.ts';

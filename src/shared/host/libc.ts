@@ -20,6 +20,9 @@ interface Libc {
   sendto(fd: number, message: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
 }
 
+/** Makes a call of a C function out of its prototype. Throws where the C library has none of that name. */
+type Func = ReturnType<typeof Koffi.load>['func'];
+
 interface Binding {
   readonly libc: Libc;
   readonly lastErrno: () => number;
@@ -40,13 +43,23 @@ function optional<Argument>(
 }
 
 /** Loads the FFI library at the first call that needs it: programs that need none do not pay for it. */
-function bound(): Binding {
-  if (binding !== undefined) return binding;
+function load(): { readonly koffi: typeof Koffi; readonly library: ReturnType<typeof Koffi.load> } {
   // Not an import: loading has to be lazy and, for callers that cannot wait (a lock, a reap), synchronous.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what require returns has no type.
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   // No name: the symbols of this very process, whichever C library it is linked to.
-  const library = koffi.load(null);
+  return { koffi, library: koffi.load(null) };
+}
+
+/** Binds calls that only one module needs, when it needs them. Throws where the C library lacks one. */
+export function bindLibc<T>(bind: (func: Func, errno: () => number) => T): T {
+  const { koffi, library } = load();
+  return bind(library.func.bind(library), () => koffi.errno());
+}
+
+function bound(): Binding {
+  if (binding !== undefined) return binding;
+  const { koffi, library } = load();
   const fcntl = library.func('int fcntl(int fd, int command, ...)');
   binding = {
     lastErrno: () => koffi.errno(),
