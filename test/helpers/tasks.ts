@@ -67,9 +67,15 @@ export async function launch(
   return pid;
 }
 
-export async function addExec(daemon: Daemon, id: string, exec: string, args: readonly string[]): Promise<void> {
+export async function addExec(
+  daemon: Daemon,
+  id: string,
+  exec: string,
+  args: readonly string[],
+  call?: CallOptions,
+): Promise<void> {
   const spec = wireAny(jsonAny(typeUrls.process, processSpec({ args })));
-  await daemon.client.call(tasksDefinition.exec, { containerId: id, execId: exec, spec });
+  await daemon.client.call(tasksDefinition.exec, { containerId: id, execId: exec, spec }, call);
 }
 
 export async function waitTask(daemon: Daemon, id: string, exec = ''): Promise<{ status: number }> {

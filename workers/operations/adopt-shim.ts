@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ProcessRecord } from '../../src/shared/bundle-records.ts';
 import { hasCode, TaskError } from '../../src/shared/errors/index.ts';
-import type { TaskRef } from '../../src/shared/identifiers.ts';
-import { bundleFiles, taskBundle } from '../../src/shared/layout.ts';
+import { bundleFiles } from '../../src/shared/layout.ts';
 import type {
   AdoptedTask,
   AdoptShimOperation,
@@ -17,11 +16,12 @@ import { monotonicNow } from '../../src/shared/util/monotonic.ts';
 import { askState } from '../shim/ask-state.ts';
 import type { Bootstrap } from '../shim/bootstrap.ts';
 import { readBootstrap, readShimBinaryPath } from '../shim/bootstrap-file.ts';
-import { appendProcess, readProcesses, readTaskRecord, removeBundle } from '../shim/bundle.ts';
+import { appendProcess, removeBundle } from '../shim/bundle.ts';
 import { dialShim } from '../shim/connection.ts';
-import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from '../shim/dead-task.ts';
+import { cleanUpsAtOnce, endRemains, sandboxRemains } from '../shim/dead-task.ts';
 import { endShim, endStrayShims } from '../shim/end-shim.ts';
 import { Forgetting } from '../shim/forgetting.ts';
+import { endGone, endUnadopted, type FoundTask, readFound, silent } from '../shim/found-task.ts';
 import { registerShim } from '../shim/launch-shim.ts';
 import { completeBundle } from '../shim/older-bundle.ts';
 import { runsAlready } from '../shim/runs-already.ts';
@@ -29,53 +29,7 @@ import type { Shim } from '../shim/shim.ts';
 import { snapshotOf } from '../shim/snapshot.ts';
 import { unlinkDeadSocket } from '../shim/socket-file.ts';
 import { shimKey, taskKey, type WorkerSlot } from '../slot.ts';
-import { madeUpExits, Task, TaskProcess } from '../task.ts';
-
-/** What the bundle of one task says. */
-interface Found {
-  readonly ref: TaskRef;
-  readonly bundle: string;
-  readonly binary: string | undefined;
-  readonly runtime: string;
-  readonly processes: readonly ProcessRecord[];
-  /** The bundle was made by an older version, or another program, that wrote no record. */
-  readonly older: boolean;
-}
-
-async function readFound(slot: WorkerSlot, ref: TaskRef): Promise<Found> {
-  const bundle = taskBundle(slot.settings.directories, ref.namespace, ref.task);
-  const record = await readTaskRecord(bundle);
-  return {
-    ref: { namespace: ref.namespace, task: ref.task },
-    bundle,
-    binary: record?.binary || (await readShimBinaryPath(bundle)),
-    runtime: record?.runtime ?? '',
-    older: record === undefined,
-    // Init comes first; it is in the record of the task before it has a pid.
-    processes: withInit(await readProcesses(bundle), record?.stdio),
-  };
-}
-
-function withInit(processes: readonly ProcessRecord[], stdio: ProcessRecord['stdio'] | undefined): ProcessRecord[] {
-  const none = { stdin: '', stdout: '', stderr: '', terminal: false };
-  const init = processes.find(({ exec }) => exec === undefined) ?? { pid: 0, stdio: stdio ?? none };
-  return [init, ...processes.filter(({ exec }) => exec !== undefined)];
-}
-
-/** Its bundle is all that tells of its processes, until the exits are stored: it stays as long where there are any. */
-async function endGone(slot: WorkerSlot, found: Found): Promise<AdoptedTask> {
-  const at = await endRemains(slot, found);
-  const exits = madeUpExits(found.processes, at);
-  if (exits.length === 0) await dropBundle(slot, found);
-  slot.silent.delete(taskKey(found.ref));
-  return { kind: 'gone', ...found.ref, exits };
-}
-
-function silent(slot: WorkerSlot, found: Found, error: unknown): AdoptedTask {
-  const reason = TaskError.from(error).message;
-  slot.silent.set(taskKey(found.ref), reason);
-  return { kind: 'silent', ...found.ref, runtime: found.runtime, reason };
-}
+import { Task, TaskProcess } from '../task.ts';
 
 /** An exec whose Start was cut off, and which its shim would not survive being started again: as one that failed. */
 function isCutOff(record: ProcessRecord, snapshot: ProcessSnapshot): boolean {
@@ -88,7 +42,7 @@ function isHalfRestored({ exec, restores, starting }: ProcessRecord, { status }:
 }
 
 /** A create or start that was cut off may have come to a pid without writing it down: the next adoption needs it. */
-function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProcess>): void {
+function recordPids(slot: WorkerSlot, found: FoundTask, processes: Iterable<TaskProcess>): void {
   for (const process of processes) {
     const { exec, pid } = process;
     const known = found.processes.find((record) => record.exec === exec);
@@ -102,7 +56,7 @@ function recordPids(slot: WorkerSlot, found: Found, processes: Iterable<TaskProc
 }
 
 /** A process as the shim tells it, with the start time that was written down while it was known to be this one. */
-function adoptedProcess(shim: Shim, found: Found, { exec, pid, stdio }: ProcessSnapshot): TaskProcess {
+function adoptedProcess(shim: Shim, found: FoundTask, { exec, pid, stdio }: ProcessSnapshot): TaskProcess {
   const recorded = found.processes.find((record) => record.exec === exec);
   const startTime = recorded?.pid === pid ? recorded.startTime : undefined;
   const process = new TaskProcess({ exec, pid, stdio, startTime, restores: recorded?.restores });
@@ -110,7 +64,7 @@ function adoptedProcess(shim: Shim, found: Found, { exec, pid, stdio }: ProcessS
   return process;
 }
 
-async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
+async function adoptTask(slot: WorkerSlot, shim: Shim, found: FoundTask, deadline: number): Promise<AdoptedTask> {
   const id = found.ref.task;
   const states = await Promise.allSettled(
     found.processes.map(async (record) => {
@@ -122,28 +76,29 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
   const unexpected = states.find((state) => state.status === 'rejected' && !hasCode(state.reason, 'NOT_FOUND'));
   if (unexpected?.status === 'rejected') {
     const { reason } = unexpected;
-    return hasCode(reason, 'UNAVAILABLE') ? endGone(slot, found) : silent(slot, found, reason);
+    return hasCode(reason, 'UNAVAILABLE') ? endUnadopted(slot, shim, found) : silent(slot, found, reason);
   }
   const [first] = states;
-  if (first?.status !== 'fulfilled') return endGone(slot, found);
-  if (!existsSync(found.bundle)) return endGone(slot, found);
+  if (first?.status !== 'fulfilled') return endUnadopted(slot, shim, found);
+  if (!existsSync(found.bundle)) return endUnadopted(slot, shim, found);
   if (found.older) return adoptOlder(slot, shim, found, deadline);
   const snapshots = states.filter((state) => state.status === 'fulfilled').map((state) => state.value);
   const init = first.value;
   const [initRecord] = found.processes;
   if (initRecord !== undefined && isHalfRestored(initRecord, init)) {
     slot.logger.warn('half restored task removed', { ...found.ref });
-    return endGone(slot, found);
+    return endUnadopted(slot, shim, found);
   }
   const started = init.status === 'created' && (await runsAlready(found.bundle, init.pid));
   const processes = started
     ? snapshots.map((snapshot) => (snapshot === init ? { ...init, status: 'running' as const } : snapshot))
     : snapshots;
   // It was destroyed while the shim was asked: what the shim still says of it is of no use to anybody.
-  if (!existsSync(path.join(found.bundle, bundleFiles.task))) return endGone(slot, found);
+  if (!existsSync(path.join(found.bundle, bundleFiles.task))) return endUnadopted(slot, shim, found);
   const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
   const task = new Task({ ...found, shim, processes: own });
   slot.add(task);
+  shim.unadopted.delete(found.ref.task);
   recordPids(slot, found, own);
   for (const snapshot of processes) {
     const process = task.processes.get(snapshot.exec);
@@ -158,7 +113,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: Found, deadline: n
 }
 
 /** Only its init is known: a shim does not list execs. From here on its bundle is one like all others. */
-async function adoptOlder(slot: WorkerSlot, shim: Shim, found: Found, deadline: number): Promise<AdoptedTask> {
+async function adoptOlder(slot: WorkerSlot, shim: Shim, found: FoundTask, deadline: number): Promise<AdoptedTask> {
   const { namespace, task } = found.ref;
   const { client } = shim;
   const state = await client.call((api) => api.state, { id: task }, { deadline });
@@ -187,7 +142,7 @@ async function dropShimBundle(slot: WorkerSlot, { bundle }: AdoptShimOperation):
 }
 
 /** Adoption was asked for again while the task is here: nothing is taken over twice, its processes are asked anew. */
-async function reviewTask(slot: WorkerSlot, task: Task, found: Found, deadline: number): Promise<AdoptedTask> {
+async function reviewTask(slot: WorkerSlot, task: Task, found: FoundTask, deadline: number): Promise<AdoptedTask> {
   try {
     const processes = await Promise.all(
       [...task.processes.values()].map((process) => askState(slot, task, process, deadline)),
@@ -202,7 +157,7 @@ async function reviewTask(slot: WorkerSlot, task: Task, found: Found, deadline: 
 async function adoptDead(
   slot: WorkerSlot,
   operation: AdoptShimOperation,
-  tasks: readonly Found[],
+  tasks: readonly FoundTask[],
   bootstrap: Bootstrap | undefined,
 ): Promise<AdoptShimReply> {
   const { bundle, mode } = operation;
@@ -255,6 +210,13 @@ async function adopt(slot: WorkerSlot, operation: AdoptShimOperation): Promise<A
     slot.logger.warn('shim not adopted', { ...operation, reason: TaskError.from(error).message, tasks: tasks.length });
     const forgetting = [...new Forgetting(operation.bundle)];
     return { tasks: tasks.map((found) => silent(slot, found, error)), forgetting, at: monotonicNow() };
+  }
+  for (const { ref, processes } of tasks) {
+    if (slot.tasks.has(taskKey(ref))) continue;
+    shim.unadopted.set(
+      ref.task,
+      processes.map((record) => new TaskProcess(record)),
+    );
   }
   const adopted = await Promise.all(
     tasks.map((found) => {

@@ -39,7 +39,8 @@ export async function dropCondemned(slot: WorkerSlot, shim: Shim, answers: boole
   if (!answers) {
     // A sandbox is not over with its tasks: whoever owns it shuts it down.
     if (shim.mode === 'sandbox') return;
-    const lives = [...shim.tasks.values()].some((task) => [...task.processes.values()].some(mayLive));
+    const processes = [...shim.tasks.values()].flatMap((task) => [...task.processes.values()]);
+    const lives = [...processes, ...[...shim.unadopted.values()].flat()].some(mayLive);
     if (shim.creating.size > 0 || lives) return;
     slot.logger.warn('silent shim killed', { ...shim.ref, reason: 'none of its tasks lives' });
     await killShim(slot, shim);

@@ -1,9 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TaskError } from '../../src/shared/errors/index.ts';
+import type { TaskRef } from '../../src/shared/identifiers.ts';
+import { taskBundle } from '../../src/shared/layout.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
-import { madeUpExits, type Task } from '../task.ts';
+import { madeUpExits, type Task, type TaskProcess } from '../task.ts';
 import { removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
 import { cleanUpsAtOnce, endRemains, sandboxRemains } from './dead-task.ts';
@@ -59,10 +61,33 @@ async function resume(slot: WorkerSlot, shim: Shim): Promise<boolean> {
   return true;
 }
 
+/** What is known of a task of a lost shim. */
+interface LostTask {
+  readonly ref: TaskRef;
+  readonly bundle: string;
+  readonly processes: Iterable<TaskProcess>;
+}
+
 /** Ends what is left of one task of a lost shim and tells that it is over. Its bundle goes when that is stored. */
-async function loseTask(slot: WorkerSlot, shim: Shim, task: Task): Promise<void> {
-  const at = await endRemains(slot, { ref: task.ref, bundle: task.bundle, binary: shim.binary });
-  slot.report({ kind: 'task-lost', ...task.ref, shim: shim.ref.shim, exits: madeUpExits(task.processes.values(), at) });
+async function loseTask(slot: WorkerSlot, shim: Shim, { ref, bundle, processes }: LostTask): Promise<void> {
+  const at = await endRemains(slot, { ref, bundle, binary: shim.binary });
+  slot.report({ kind: 'task-lost', ...ref, shim: shim.ref.shim, exits: madeUpExits(processes, at) });
+}
+
+/** Its tasks, and those that it never answered for: whoever takes these off the list ends them. */
+function tasksOf(slot: WorkerSlot, shim: Shim): LostTask[] {
+  const { namespace } = shim.ref;
+  const known = [...shim.tasks.values()].map(({ ref, bundle, processes }) => ({
+    ref,
+    bundle,
+    processes: processes.values(),
+  }));
+  const others = [...shim.unadopted].map(([task, processes]) => {
+    const ref = { namespace, task };
+    return { ref, bundle: taskBundle(slot.settings.directories, namespace, task), processes };
+  });
+  shim.unadopted.clear();
+  return [...known, ...others];
 }
 
 /**
@@ -87,8 +112,8 @@ export async function loseShim(slot: WorkerSlot, shim: Shim, reason: string): Pr
 async function cleanUpAfter(slot: WorkerSlot, shim: Shim, reason: string): Promise<void> {
   slot.logger.warn('shim lost', { ...shim.ref, reason });
   slot.report({ kind: 'shim-lost', ...shim.ref, reason });
-  const tasks = [...shim.tasks.values()];
-  for (const task of tasks) task.state = 'lost';
+  for (const task of shim.tasks.values()) task.state = 'lost';
+  const tasks = tasksOf(slot, shim);
   shim.client.connection.close();
   if (!(await killShim(slot, shim))) slot.logger.error('lost shim lives on', { ...shim.ref, pid: shim.process?.pid });
   const { cleanup } = slot.settings.deadlines;

@@ -1,7 +1,7 @@
 import type { TaskError } from '../../src/shared/errors/index.ts';
 import type { ShimRef, TaskId } from '../../src/shared/identifiers.ts';
 import type { PlacementMode, ShimInfo } from '../../src/shared/messages/index.ts';
-import type { Task } from '../task.ts';
+import type { Task, TaskProcess } from '../task.ts';
 import { type Bootstrap } from './bootstrap.ts';
 import { writeBootstrap } from './bootstrap-file.ts';
 import type { ShimConnection } from './connection.ts';
@@ -36,6 +36,8 @@ export class Shim {
   /** Undefined where it is not known, or was started for another bundle: then it is not this one's to kill. */
   process: HostProcess | undefined;
   readonly tasks = new Map<TaskId, Task>();
+  /** Tasks that name it and were not taken over, as it did not answer for them, with what their bundles tell. */
+  readonly unadopted = new Map<TaskId, readonly TaskProcess[]>();
   state: ShimState = 'live';
   /** Creates under way. Shutdown in the middle of one makes some shims exit. */
   readonly creating = new Map<TaskId, PendingCreate>();

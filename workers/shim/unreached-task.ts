@@ -82,6 +82,7 @@ export async function endUnreached(
   const at = await endRemains(slot, { ref, bundle, binary: record.binary });
   if (!keepBundle) await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.silent.delete(taskKey(ref));
+  slot.shims.get(shimKey(record))?.unadopted.delete(ref.task);
   // An adoption that was under way may have found it before it was gone.
   const adopted = slot.tasks.get(taskKey(ref));
   if (adopted !== undefined) slot.remove(adopted);
