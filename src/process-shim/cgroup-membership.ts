@@ -59,11 +59,15 @@ export class CgroupMembership implements Membership {
     return Object.keys(limits).length === 0 ? recorded : { ...recorded, limits };
   }
 
-  /** Makes the cgroup. Throws a system error. */
-  static create(root: CgroupDirectory, name: string): CgroupMembership {
+  /** One that is to be made. */
+  static at(root: CgroupDirectory, name: string): CgroupMembership {
     const directory = path.join(root.directory, `shimd-process-${name}`);
-    mkdirSync(directory);
     return new CgroupMembership({ kind: 'cgroup', directory, version: root.version });
+  }
+
+  /** Makes the cgroup. Throws a system error. */
+  make(): void {
+    mkdirSync(this.#directory);
   }
 
   add(pid: number): void {

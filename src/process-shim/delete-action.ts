@@ -6,11 +6,11 @@ import type { CommandLine } from './command-line.ts';
 import { now, type ProcessExit } from './exit-latch.ts';
 import { killMembers } from './kill-members.ts';
 import { MarkerMembership } from './marker-membership.ts';
-import type { Membership, RecordedMembership } from './membership.ts';
+import type { Membership } from './membership.ts';
 import { isAlive } from './process-table.ts';
 import { sendSignal, signals } from './signals.ts';
 import { exitedAt } from './task-events.ts';
-import { readTaskRecord } from './task-record.ts';
+import { readTaskRecord, type TaskRecord } from './task-record.ts';
 
 const killBudget = 4_000;
 
@@ -27,18 +27,18 @@ export async function deleteAction(commandLine: CommandLine): Promise<Uint8Array
   let exit: ProcessExit = { status: killedStatus, at: now() };
   if (record !== undefined) {
     if (record.exit !== undefined) exit = record.exit;
-    const isInitAlive = isAlive(record.pid, record.startTime);
-    if (isInitAlive) sendSignal(record.pid, signals.SIGKILL);
-    const membership = membershipOf(record.membership, [record.pid, record.startTime]);
-    await membership.thaw();
-    const left = await killMembers(membership, killBudget);
-    if (left.length > 0)
-      throw new Error(`processes ${left.join(', ')} of ${bundle} outlive SIGKILL; repeat when they are gone`);
-    await membership.remove();
+    const { init, membership } = record;
+    if (init !== undefined && isAlive(init.pid, init.startTime)) sendSignal(init.pid, signals.SIGKILL);
+    // It is written down before it is made.
+    if (membership.kind !== 'cgroup' || existsSync(membership.directory)) await endMembers(bundle, record);
     rmSync(path.join(bundle, 'process-shim.json'), { force: true });
   }
   const { DeleteResponse } = containerd.task.v2;
-  return DeleteResponse.encode({ pid: record?.pid ?? 0, exitStatus: exit.status, exitedAt: exitedAt(exit) }).finish();
+  return DeleteResponse.encode({
+    pid: record?.init?.pid ?? 0,
+    exitStatus: exit.status,
+    exitedAt: exitedAt(exit),
+  }).finish();
 }
 
 function bundleOf({ bundle, id }: CommandLine): string {
@@ -47,6 +47,16 @@ function bundleOf({ bundle, id }: CommandLine): string {
   return id !== '' && path.basename(here) !== id && !id.includes('/') && existsSync(sibling) ? sibling : here;
 }
 
-function membershipOf(recorded: RecordedMembership, init: readonly [pid: number, startTime: number]): Membership {
-  return recorded.kind === 'cgroup' ? new CgroupMembership(recorded) : new MarkerMembership(recorded.marker, [init]);
+async function endMembers(bundle: string, record: TaskRecord): Promise<void> {
+  const membership = membershipOf(record);
+  await membership.thaw();
+  const left = await killMembers(membership, killBudget);
+  if (left.length > 0)
+    throw new Error(`processes ${left.join(', ')} of ${bundle} outlive SIGKILL; repeat when they are gone`);
+  await membership.remove();
+}
+
+function membershipOf({ membership, init }: TaskRecord): Membership {
+  if (membership.kind === 'cgroup') return new CgroupMembership(membership);
+  return new MarkerMembership(membership.marker, init === undefined ? [] : [[init.pid, init.startTime]]);
 }

@@ -4,6 +4,7 @@ import { CgroupMembership, findCgroupRoot } from './cgroup-membership.ts';
 import { MarkerMembership } from './marker-membership.ts';
 import type { Membership } from './membership.ts';
 import type { CgroupDirectory } from './own-cgroups.ts';
+import { writeTaskRecord } from './task-record.ts';
 
 /** Makes memberships of the best kind that the host allows this user. */
 export class Memberships {
@@ -15,7 +16,8 @@ export class Memberships {
     this.#logger = logger;
   }
 
-  create(): Membership {
+  /** For the task of a bundle, which tells of it before there is anything: a shim that dies then leaves nothing unknown. */
+  create(bundle: string): Membership {
     if (!this.#looked) {
       this.#root = findCgroupRoot();
       this.#looked = true;
@@ -24,11 +26,24 @@ export class Memberships {
     const name = randomBytes(8).toString('hex');
     if (this.#root !== undefined) {
       try {
-        return CgroupMembership.create(this.#root, name);
+        const membership = CgroupMembership.at(this.#root, name);
+        this.#write(bundle, membership);
+        membership.make();
+        return membership;
       } catch (error) {
         this.#logger.warn('cgroup failed', { directory: this.#root.directory, error: String(error) });
       }
     }
-    return new MarkerMembership(name);
+    const membership = new MarkerMembership(name);
+    this.#write(bundle, membership);
+    return membership;
+  }
+
+  #write(bundle: string, { recorded }: Membership): void {
+    try {
+      writeTaskRecord(bundle, { membership: recorded });
+    } catch (error) {
+      this.#logger.warn('record not written', { bundle, error: String(error) });
+    }
   }
 }

@@ -154,7 +154,7 @@ export class SandboxService {
     if (!namesProcess(text)) return undefined;
     const { process: spec, ignoreIsolation } = parseSpec(text);
     const { memberships, logger } = this.#options;
-    const membership = memberships.create();
+    const membership = memberships.create(bundle);
     const init = new Task({ id, bundle, stdio: noStdio, spec, ignoreIsolation, membership, events: untold, logger });
     await init.create(nothing);
     return init;

@@ -61,7 +61,7 @@ export class TaskService {
       }
       const stdio = stdioOf(request);
       const { events, memberships, logger } = this.#options;
-      const membership = memberships.create();
+      const membership = memberships.create(bundle);
       const task = new Task({ id, bundle, stdio, spec, ignoreIsolation, membership, events, logger });
       await task.create((pid) => events.created(id, pid, bundle, stdio));
       this.#tasks.set(id, task);

@@ -5,9 +5,12 @@ import type { RecordedMembership } from './membership.ts';
 
 /** What the shim leaves in a task's bundle for the `delete` action, which runs when the shim is gone. */
 export interface TaskRecord {
-  readonly pid: number;
-  /** In clock ticks since boot: with the pid it names the process for good. */
-  readonly startTime: number;
+  /** Absent until init is there: what it is to be a member of is written down before that is made. */
+  readonly init?: {
+    readonly pid: number;
+    /** In clock ticks since boot: with the pid it names the process for good. */
+    readonly startTime: number;
+  };
   readonly membership: RecordedMembership;
   readonly exit?: ProcessExit;
 }
@@ -32,7 +35,10 @@ export function readTaskRecord(bundle: string): TaskRecord | undefined {
 }
 
 function isRecord(value: unknown): value is TaskRecord {
-  if (!isObject(value) || !isPositive(value['pid']) || typeof value['startTime'] !== 'number') return false;
+  if (!isObject(value)) return false;
+  const init = value['init'];
+  const named = isObject(init) && isPositive(init['pid']) && typeof init['startTime'] === 'number';
+  if (init !== undefined && !named) return false;
   const membership = value['membership'];
   if (!isObject(membership)) return false;
   const known =

@@ -77,7 +77,8 @@ export class Task {
   async create(announce: (pid: number) => void): Promise<void> {
     try {
       await this.init.create((pid) => {
-        this.#writeRecord({ pid, startTime: processStat(pid)?.startTime ?? 0, membership: this.#membership.recorded });
+        const init = { pid, startTime: processStat(pid)?.startTime ?? 0 };
+        this.#writeRecord({ init, membership: this.#membership.recorded });
         announce(pid);
       });
     } catch (error) {

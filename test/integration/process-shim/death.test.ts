@@ -61,7 +61,8 @@ describe.each(users)('a shim of user %s (undefined: the one who runs the tests) 
     await killShim();
     const record = path.join(ground.directory, 'ns/t/process-shim.json');
     const value: unknown = JSON.parse(readFileSync(record, 'utf8'));
-    writeFileSync(record, JSON.stringify({ ...Object(value), pid: process.pid }));
+    const other = { ...Object(value), init: { ...Object(value).init, pid: process.pid } };
+    writeFileSync(record, JSON.stringify(other));
     await shim.deleteAction('t');
     expect(isRunning(process.pid)).toBe(true);
   });

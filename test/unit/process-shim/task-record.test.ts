@@ -13,7 +13,7 @@ afterEach(() => rmSync(bundle, { recursive: true }));
 
 it('gives back what was written last', () => {
   expect(readTaskRecord(bundle)).toBeUndefined();
-  const record = { pid: 10, startTime: 5, membership: { kind: 'marker', marker: 'abc' } } as const;
+  const record = { init: { pid: 10, startTime: 5 }, membership: { kind: 'marker', marker: 'abc' } } as const;
   writeTaskRecord(bundle, record);
   expect(readTaskRecord(bundle)).toEqual(record);
   writeTaskRecord(bundle, { ...record, exit: { status: 3, at: 1.5 } });
@@ -23,13 +23,13 @@ it('gives back what was written last', () => {
 it.each([
   '{',
   'null',
-  '{"pid":0,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
-  '{"pid":-1,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
-  '{"pid":1,"startTime":1,"membership":{"kind":"marker","marker":"a"}}',
-  '{"pid":5,"startTime":1,"membership":{"kind":"marker","marker":""}}',
-  '{"pid":5,"startTime":1,"membership":{"kind":"cgroup","directory":"/sys/fs/cgroup/freezer"}}',
-  '{"pid":5,"startTime":1,"membership":{"kind":"cgroup","directory":"/c/shimd-process-1","limits":{"cpu":"/sys/fs/cgroup/cpu"}}}',
-  '{"pid":5,"startTime":1}',
+  '{"init":{"pid":0,"startTime":1},"membership":{"kind":"marker","marker":"a"}}',
+  '{"init":{"pid":-1,"startTime":1},"membership":{"kind":"marker","marker":"a"}}',
+  '{"init":{"pid":1,"startTime":1},"membership":{"kind":"marker","marker":"a"}}',
+  '{"init":{"pid":5,"startTime":1},"membership":{"kind":"marker","marker":""}}',
+  '{"init":{"pid":5,"startTime":1},"membership":{"kind":"cgroup","directory":"/sys/fs/cgroup/freezer"}}',
+  '{"init":{"pid":5,"startTime":1},"membership":{"kind":"cgroup","directory":"/c/shimd-process-1","limits":{"cpu":"/sys/fs/cgroup/cpu"}}}',
+  '{"init":{"pid":5,"startTime":1}}',
 ])('takes %s for no record: what it names would be killed', (text) => {
   writeFileSync(path.join(bundle, 'process-shim.json'), text);
   expect(readTaskRecord(bundle)).toBeUndefined();
