@@ -196,9 +196,28 @@ async function connect(
   }
 }
 
+/** One whose bundle cannot be read keeps none of its neighbours from being taken over. */
 async function adopt(slot: WorkerSlot, operation: AdoptShimOperation): Promise<AdoptShimReply> {
+  const tasks: FoundTask[] = [];
+  const unread: AdoptedTask[] = [];
+  for (const ref of operation.tasks) {
+    try {
+      tasks.push(await readFound(slot, ref));
+    } catch (error) {
+      slot.logger.error('bundle not read', { ...ref, reason: TaskError.from(error).message });
+      unread.push(silent(slot, { ref, runtime: '' }, error));
+    }
+  }
+  const reply = await adoptFound(slot, operation, tasks);
+  return unread.length === 0 ? reply : { ...reply, tasks: [...reply.tasks, ...unread] };
+}
+
+async function adoptFound(
+  slot: WorkerSlot,
+  operation: AdoptShimOperation,
+  tasks: readonly FoundTask[],
+): Promise<AdoptShimReply> {
   const deadline = earlier(deadlineIn(slot.settings.deadlines.load), operation.deadline);
-  const tasks = await Promise.all(operation.tasks.map((ref) => readFound(slot, ref)));
   let bootstrap: Bootstrap | undefined;
   let shim: Shim;
   try {

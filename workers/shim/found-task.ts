@@ -52,7 +52,7 @@ export async function endGone(slot: WorkerSlot, found: FoundTask): Promise<Adopt
 }
 
 /** Its shim does not answer for it: nothing is known of it, and nothing was touched. */
-export function silent(slot: WorkerSlot, found: FoundTask, error: unknown): AdoptedTask {
+export function silent(slot: WorkerSlot, found: Pick<FoundTask, 'ref' | 'runtime'>, error: unknown): AdoptedTask {
   const reason = TaskError.from(error).message;
   slot.silent.set(taskKey(found.ref), reason);
   return { kind: 'silent', ...found.ref, runtime: found.runtime, reason };
