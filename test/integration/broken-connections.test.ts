@@ -1,5 +1,7 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tasksDefinition } from '../../src/shared/grpc/index.ts';
+import { adminDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { fixtureRuntime, fixtureShims } from '../helpers/fixture-shims.ts';
@@ -35,6 +37,19 @@ describe('a shim that closes the connection in place of its answer', () => {
     await daemon.client.call(tasksDefinition.deleteProcess, { containerId: 'task', execId: 'inner' });
     expect(await getTask(daemon, 'task')).toMatchObject({ pid, status: Status.RUNNING });
     await endTask(daemon, 'task');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
+  test('and has forgotten an exec when it is adopted again leaves nobody waiting for that', async () => {
+    await launch(daemon, 'forgetful', { runtime: fixtureRuntime('broken-start') });
+    await addExec(daemon, 'forgetful', 'inner', ['unused']);
+    const waiting = failureOf(waitTask(daemon, 'forgetful', 'inner'));
+    const bundle = path.join(daemon.state, daemon.namespace, 'forgetful');
+    writeFileSync(path.join(bundle, 'forget'), '');
+    for (const id of [0, 1]) await daemon.client.call(adminDefinition.restartSlot, { id });
+    expect(await waiting).toMatchObject({ code: 'NOT_FOUND' });
+    rmSync(path.join(bundle, 'forget'));
+    await endTask(daemon, 'forgetful');
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
