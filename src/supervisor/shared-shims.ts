@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { hasCode, TaskError } from '../shared/errors/index.ts';
-import { type Namespace, parseShimId, type ShimId } from '../shared/identifiers.ts';
+import type { Namespace } from '../shared/identifiers.ts';
 import { type Directories, sharedShimBundle } from '../shared/layout.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import type { Deadlines } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 import { insist } from '../shared/util/insist.ts';
 import type { Any } from '../shared/wire/any.ts';
+import { newShimId } from './new-shim-id.ts';
 import type { PlacementConfig } from './placement-config.ts';
 import type { Registry } from './registry.ts';
 import { type SharingGroup, SharingGroups, type ShimStart } from './sharing-groups.ts';
@@ -297,9 +297,4 @@ export class SharedShims {
       }
     }
   }
-}
-
-/** Never the id of an earlier shim: `start` on a live socket answers the old one. */
-function newShimId(): ShimId {
-  return parseShimId(`shared-${randomBytes(8).toString('hex')}`);
 }

@@ -3,13 +3,13 @@ import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
 import { addExec, endTask, launch, startTask, waitTask } from '../helpers/tasks.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
 const config = '[deadlines]\nload = "2s"\nstate = "500ms"\ncall = "4s"\n';
 
-describe.skipIf(!haveRuntimes).each(combinations)(
+describe.skipIf(!haveRuntimes).each(slowCombinations)(
   'an exec that is added to a stopped shim with $title',
   ({ generation, placement }) => {
     let daemon: Daemon;

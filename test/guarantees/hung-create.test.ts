@@ -3,7 +3,7 @@ import { adminDefinition } from '../../src/shared/grpc/index.ts';
 import { failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
-import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { combinations, haveRuntimes, lastInShort } from '../helpers/runtimes.ts';
 import {
   addExec,
   createContainer,
@@ -24,7 +24,7 @@ import { listen } from './lib/subscription.ts';
 const config =
   '[shim]\nheartbeat = "500ms"\n[deadlines]\nload = "2s"\nstate = "500ms"\ncall = "2s"\ncleanup = "2s"\nshutdown = "1s"\n';
 
-const shared = combinations.filter(({ placement }) => placement === 'shared');
+const shared = lastInShort(combinations.filter(({ placement }) => placement === 'shared'));
 
 describe.skipIf(!haveRuntimes).each(shared)('a create in a stopped shared shim with $title', ({ generation }) => {
   let daemon: Daemon;
