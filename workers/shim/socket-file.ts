@@ -1,10 +1,17 @@
 import { lstatSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../../src/shared/errors/index.ts';
 import { socketPathOf } from '../../src/shared/ttrpc/address.ts';
 import { probeSocket } from './probe-socket.ts';
 
-/** Removes the socket file at exactly this address, where it is a socket that refuses connections. */
+/** Milliseconds between two looks at a socket that still takes connections. */
+const pauses = [10, 30, 100, 300];
+
+/**
+ * Removes the socket file at exactly this address, where it is a socket that refuses connections. One whose owner was killed
+ * while it was starting a program takes them for a moment more: the program holds it until it is what it is to be.
+ */
 export async function unlinkDeadSocket(address: string, deadline: number): Promise<void> {
   let path: string;
   try {
@@ -15,7 +22,10 @@ export async function unlinkDeadSocket(address: string, deadline: number): Promi
     return;
   }
   try {
-    await probeSocket(path, deadline);
+    for (const pause of pauses) {
+      await probeSocket(path, deadline);
+      await delay(pause);
+    }
   } catch (error) {
     if (hasCode(error, 'UNAVAILABLE')) await unlink(path).catch(() => undefined);
   }

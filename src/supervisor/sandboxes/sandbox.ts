@@ -45,6 +45,8 @@ export class Sandbox {
   createdAt: Timestamp | undefined;
   /** Somebody asked for its end: it takes no more tasks, and that its shim goes is no accident. */
   ending = false;
+  /** Its start failed, as its client was told: that it ends is told to nobody. */
+  startFailed = false;
   /** It ended while the daemon was down: the event is kept until somebody listens. */
   endedUnseen = false;
   /** An end that overtook the reply to the start. */
@@ -85,6 +87,6 @@ export class Sandbox {
   /** True where a start of it was told to somebody, or may have been. */
   get wasStarted(): boolean {
     const { kind } = this.#state;
-    return kind === 'starting' || kind === 'running' || kind === 'ending';
+    return !this.startFailed && (kind === 'starting' || kind === 'running' || kind === 'ending');
   }
 }

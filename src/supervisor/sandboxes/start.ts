@@ -38,6 +38,7 @@ function checkStartable({ ref, state, ending }: Sandbox): void {
 
 async function startInShim(context: Context, sandbox: Sandbox, shim: Shim): Promise<StartedSandbox> {
   const { ref } = sandbox;
+  sandbox.startFailed = false;
   sandbox.set({ kind: 'starting' });
   try {
     const reply = await ask(shim, { kind: 'start-sandbox', deadline: deadlineIn(context.deadlines.call), ...ref });
@@ -54,6 +55,7 @@ async function startInShim(context: Context, sandbox: Sandbox, shim: Shim): Prom
       throw error;
     }
     // Nobody was told that it runs, and nothing says whether it does.
+    sandbox.startFailed = true;
     sandbox.set({ kind: 'created' });
     await removeSandbox(context, sandbox).catch((failure: unknown) => {
       context.logger.error('sandbox not removed', { ...ref, error: TaskError.from(failure).message });

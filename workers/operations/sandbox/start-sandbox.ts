@@ -1,3 +1,4 @@
+import { TaskError } from '../../../src/shared/errors/index.ts';
 import { parseShimId } from '../../../src/shared/identifiers.ts';
 import type { StartSandboxOperation, StartSandboxReply } from '../../../src/shared/messages/index.ts';
 import { until } from '../../../src/shared/util/deadline.ts';
@@ -18,7 +19,10 @@ async function startInShim(slot: WorkerSlot, operation: StartSandboxOperation): 
   watchSandbox(slot, shim, { namespace, sandbox });
   const { pid } = answer;
   const createdAt = plainTimestamp(answer.createdAt) ?? timestampNow();
-  await writeSandboxRecord(shim.bundle, { ...record, phase: 'started', pid, createdAt });
+  await writeSandboxRecord(shim.bundle, { ...record, phase: 'started', pid, createdAt }).catch((error: unknown) => {
+    // A full disk: it runs, and the next thread finds that out.
+    slot.logger.warn('start not recorded', { namespace, sandbox, reason: TaskError.from(error).message });
+  });
   const spec = plainAny(answer.spec);
   return { pid, createdAt, ...(spec === undefined ? {} : { spec }) };
 }
