@@ -37,6 +37,7 @@ export class WorkerSlot {
   readonly #reserved = new Set<string>();
   /** Adoptions under way, by shim: one waits for another, and so does whoever is to end a task that may be found by it. */
   readonly adoptions = new Map<string, Promise<unknown>>();
+  readonly #removals = new Map<string, Promise<unknown>>();
   /** Tasks whose shim did not answer when it was adopted, with the reason. */
   readonly silent = new Map<string, string>();
   /** Tasks that need the shim of their group no longer, by key. */
@@ -118,6 +119,22 @@ export class WorkerSlot {
     const process = task.processes.get(ref.exec);
     if (process === undefined) throw notFound(`process does not exist ${ref.exec ?? ref.task}: not found`);
     return { task, process };
+  }
+
+  /**
+   * Removes something of a task, one removal after the other: one that outlives the patience of whoever asked for it would
+   * meet the next task of the name otherwise, which is not made before the last of them has been answered.
+   */
+  async removing<T>(ref: TaskRef, work: () => Promise<T>): Promise<T> {
+    const key = taskKey(ref);
+    const before = this.#removals.get(key)?.catch(() => undefined);
+    const removal = Promise.resolve(before).then(work);
+    this.#removals.set(key, removal);
+    try {
+      return await removal;
+    } finally {
+      if (this.#removals.get(key) === removal) this.#removals.delete(key);
+    }
   }
 
   /** Throws UNAVAILABLE for a shim that is not here, or no longer takes calls. */

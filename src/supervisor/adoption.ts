@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, notFound, TaskError } from '../shared/errors/index.ts';
-import type { ExecId } from '../shared/identifiers.ts';
-import type { AdoptedTask, AdoptShimReply, Stdio } from '../shared/messages/index.ts';
+import type { AdoptedTask, AdoptShimReply } from '../shared/messages/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { insist } from '../shared/util/insist.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import { removeBundleOf } from './bundle-removal.ts';
 import type { Context } from './context.ts';
+import { findExec } from './find-exec.ts';
 import { isRunning } from './process-state.ts';
 import { holdId, removeByForce } from './remove-by-force.ts';
 import { adoptSandbox } from './sandboxes/adopt.ts';
@@ -14,7 +14,6 @@ import { sandboxGone } from './sandboxes/settle.ts';
 import type { Shim } from './shim.ts';
 import { applySnapshot, leftShim, neverMade, taskGone } from './snapshot.ts';
 import type { Task } from './task.ts';
-import { noStdio, TaskProcess } from './task-process.ts';
 import type { TaskSlot } from './task-slot.ts';
 
 /** Adoptions under way in one slot at once: each costs the shim and the disk a little work. */
@@ -57,6 +56,8 @@ async function tryAdopt(context: Context, shim: Shim): Promise<boolean> {
   const { namespace, id, mode, bundle, slot } = shim;
   const creating = [...shim.creating].map((task) => ({ namespace, task }));
   const known = [...shim.tasks].map((task) => task.ref);
+  // What is being removed by force would be cleaned up twice, and the second time as the next task of its id.
+  if (shim.removing.size > 0 && shim.state.kind !== 'adopting') return false;
   // The others of a shim that is in use are not disturbed.
   const tasks =
     shim.state.kind === 'live' ? known.filter(({ task }) => shim.silent.has(task)) : [...known, ...creating];
@@ -100,10 +101,14 @@ function applyReply(context: Context, shim: Shim, reply: AdoptShimReply): boolea
     shim.set({ kind: 'gone', reason: 'nothing answers at its address' });
     context.placement.shared.forget(shim);
     leftShim(context, shim);
+    // What was answered to live in it is told to be over by a report.
+    if (shim.tasks.size > 0) return true;
     if (shim.mode === 'sandbox') sandboxGone(context, shim);
     else context.registry.removeShim(shim);
     return true;
   }
+  // It was lost meanwhile, as a report that overtook this has told.
+  if (shim.state.kind === 'gone') return true;
   shim.overdue = 0;
   shim.late = false;
   shim.set({ kind: 'live', info: reply.shim });
@@ -118,7 +123,6 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask, slot: Tas
     // Without a pid its create never got as far as an answer: a ghost of it would keep the id.
     const wasMade = task.init.state.kind !== 'unknown' || adopted.exits.length > 0;
     if (!wasMade) return neverMade(context, task);
-    for (const { exec } of adopted.exits) if (exec !== undefined) findExec(context, task, exec, noStdio);
     taskGone(context, task, adopted.exits);
     if (adopted.exits.length > 0) removeBundleOf(context, task, slot);
     return context.router.forgotten(task.ref);
@@ -136,19 +140,6 @@ function applyTask(context: Context, task: Task, adopted: AdoptedTask, slot: Tas
     task,
     adopted.processes.flatMap(({ exec }) => exec ?? []),
   );
-}
-
-/** An exec of the task. One that the daemon has not heard of since its start is as the store knows it. */
-export function findExec(context: Context, task: Task, exec: ExecId, stdio: Stdio): TaskProcess {
-  const known = task.execs.get(exec);
-  if (known !== undefined) return known;
-  const ref = { ...task.ref, exec };
-  const exit = context.exits.get(ref);
-  const state = exit === undefined ? ({ kind: 'unknown', pid: 0 } as const) : ({ kind: 'stopped', exit } as const);
-  const process = new TaskProcess(ref, stdio, state, context.logger);
-  task.execs.set(exec, process);
-  if (exit?.owed) context.events.owed(process, exit, exit.owed);
-  return process;
 }
 
 /** An exec that the shim does not know any more has ended, or was never added. */

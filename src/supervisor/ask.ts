@@ -49,11 +49,11 @@ export async function ask<K extends OperationKind>(
  * Waits while a new thread takes the shim over: what it is asked about a task before that, it does from the bundle alone,
  * and the adoption would bring back what has just been removed. Never throws: a shim that stays silent is for the bundle.
  */
-export async function adoptionOver(shim: Shim, load: number, doing: string): Promise<void> {
+export async function adoptionOver(shim: Shim, load: number, signal: AbortSignal, doing: string): Promise<void> {
   const limit = deadlineIn(load + answerGrace + longestBackoff);
-  while (shim.state.kind === 'adopting' && Date.now() < limit) {
+  while (shim.state.kind === 'adopting' && Date.now() < limit && !signal.aborted) {
     // Short, as nobody tells when it turns out to be silent.
-    await shim.usable({ deadline: Math.min(limit, deadlineIn(200)), doing }).catch(() => undefined);
+    await shim.usable({ deadline: Math.min(limit, deadlineIn(200)), doing, signal }).catch(() => undefined);
   }
 }
 

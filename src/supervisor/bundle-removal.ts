@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { unavailable } from '../shared/errors/index.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { insist } from '../shared/util/insist.ts';
 import type { Context } from './context.ts';
@@ -26,4 +27,13 @@ export function removeBundleOf(context: Context, task: Task, slot: TaskSlot): vo
   })();
   task.removal = removal.catch(() => undefined);
   background.run('bundle of a lost task not removed', () => removal);
+}
+
+/**
+ * Throws UNAVAILABLE where the daemon stops: a removal may have been given up for that, and what the bundle tells would
+ * come back with the next daemon as news.
+ */
+export function assertServing({ background }: Context, what: string): void {
+  if (background.signal.aborted)
+    throw unavailable(`deleting ${what}: the daemon is stopping: try again when it is back`);
 }

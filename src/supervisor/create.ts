@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { deadlineExceeded, hasCode, TaskError } from '../shared/errors/index.ts';
+import { deadlineExceeded, hasCode, TaskError, unavailable } from '../shared/errors/index.ts';
 import { parseShimId, type TaskRef } from '../shared/identifiers.ts';
 import { taskBundle } from '../shared/layout.ts';
 import type { CreateTaskReply } from '../shared/messages/index.ts';
@@ -39,7 +39,9 @@ export async function createTask(
   context.registry.assertNotHeld(ref);
   const lost = context.registry.findTask(ref);
   if (lost !== undefined && isLostToReboot(lost)) {
-    await lost.removal;
+    lost.isLeaving = true;
+    const removal = lost.removal ?? Promise.resolve();
+    await until(removal, { deadline, signal: call.signal, doing: `removing what is left of task ${ref.task}` });
     context.registry.remove(lost);
   }
   const reservation = context.registry.reserve(ref);
@@ -107,6 +109,8 @@ async function createIn(
   try {
     const reply = await until(whole, { deadline: deadline + answerGrace, signal, doing: `creating task ${ref.task}` });
     assertAwaited(ref, call);
+    // A report that overtook the reply has told of its end: the task would be told to be over by nobody.
+    if (placed.shim?.state.kind === 'gone') throw unavailable(`creating task ${ref.task}: its shim was lost`);
     commit(context, ref, request, { ...attempt, madeAt }, reply);
     placed.shim?.creating.delete(ref.task);
     placed.release();

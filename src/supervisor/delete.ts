@@ -4,6 +4,7 @@ import type { Exit } from '../shared/messages/index.ts';
 import { deadlineIn, remaining, until } from '../shared/util/deadline.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import { ask, join } from './ask.ts';
+import { assertServing } from './bundle-removal.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { isRunning } from './process-state.ts';
@@ -89,6 +90,7 @@ export async function finishTask(context: Context, task: Task, exit: Exit): Prom
   for (const process of task.execs.values()) await tellLastExit(context, task, process);
   task.isLeaving = true;
   await task.removal;
+  assertServing(context, `task ${ref.task}`);
   // A delete and a forced one can end together: the first tells.
   if (context.registry.findTask(ref) !== task) return;
   if (init.state.kind !== 'stopped' && (exit.pid > 0 || init.pid > 0)) {

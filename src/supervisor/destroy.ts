@@ -4,9 +4,11 @@ import { timestampNow } from '../shared/wire/timestamp.ts';
 import { join } from './ask.ts';
 import type { Context } from './context.ts';
 import { finishTask } from './delete.ts';
+import { findExec } from './find-exec.ts';
 import type { CallOptions } from './options.ts';
 import { removeByForce } from './remove-by-force.ts';
 import type { Task } from './task.ts';
+import { noStdio } from './task-process.ts';
 import { exitOf } from './wait.ts';
 
 /** Ends a task whatever its state, and whether or not its shim answers. It goes on without its caller. */
@@ -27,8 +29,7 @@ async function wholeDestroy(context: Context, task: Task): Promise<Exit> {
     // Undefined where its shim was lost and cleaned up meanwhile, or an earlier try came this far.
     const exits = await removeByForce(context, ref, { slot: shim.slot, shim }, { budget: budgetOf(context) });
     for (const exit of exits ?? []) {
-      const process = task.processes().find((candidate) => candidate.ref.exec === exit.exec);
-      if (process === undefined) continue;
+      const process = exit.exec === undefined ? init : findExec(context, task, exit.exec, noStdio);
       if (process.state.kind === 'starting') process.set({ kind: 'start-failed', pid: process.pid });
       context.router.exit(process.ref, exit, exit.source);
       if (process !== init) context.router.release(task, process);

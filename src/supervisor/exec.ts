@@ -59,7 +59,7 @@ export async function addExec(
   }
   // The task may have ended, or its shim's thread been replaced, meanwhile.
   if (process.state.kind === 'adding') process.set({ kind: 'created', pid: 0 });
-  context.events.execAdded(process);
+  if (process.state.kind !== 'deleted') context.events.execAdded(process);
 }
 
 /** The shim may have it by now, or come to have it: it is deleted there, by the next thread where one is lost. */

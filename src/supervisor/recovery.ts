@@ -15,9 +15,10 @@ import { bundleFiles, sharedShimsDirectory, shimHome, taskBundle } from '../shar
 import { isForOneTask } from '../shared/placement-mode.ts';
 import { deadlineIn } from '../shared/util/deadline.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
-import { adoptAll, findExec } from './adoption.ts';
+import { adoptAll } from './adoption.ts';
 import type { Context } from './context.ts';
 import { directoriesIn } from './directories.ts';
+import { findExec } from './find-exec.ts';
 import { rememberLost } from './lost-to-reboot.ts';
 import { kindOfOddBundle } from './odd-bundle.ts';
 import { findSandboxes, rememberEndedSandboxes } from './sandboxes/recover.ts';

@@ -25,7 +25,9 @@ export async function removeByForce(
   { slot, shim }: Whereabouts,
   options: { readonly budget: number; readonly keepBundle?: boolean },
 ): Promise<readonly LostExit[] | undefined> {
-  if (shim !== undefined) await adoptionOver(shim, context.deadlines.load, `removing task ${ref.task}`);
+  const { background, deadlines } = context;
+  if (shim !== undefined) await adoptionOver(shim, deadlines.load, background.signal, `removing task ${ref.task}`);
+  shim?.removing.add(ref.task);
   try {
     const deadline = deadlineIn(options.budget);
     const { keepBundle } = options;
@@ -35,6 +37,8 @@ export async function removeByForce(
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return undefined;
     throw error;
+  } finally {
+    shim?.removing.delete(ref.task);
   }
 }
 

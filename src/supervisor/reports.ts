@@ -1,12 +1,14 @@
 import { writeLogReport } from '../shared/log/log-report.ts';
-import type { Report } from '../shared/messages/index.ts';
+import type { LostExit, Report } from '../shared/messages/index.ts';
 import { unreachable } from '../shared/util/unreachable.ts';
 import { adoptAll } from './adoption.ts';
 import { removeBundleOf } from './bundle-removal.ts';
 import type { Context } from './context.ts';
 import { takeSandboxExit } from './sandboxes/exit.ts';
 import { sandboxGone } from './sandboxes/settle.ts';
-import { leftShim, taskGone } from './snapshot.ts';
+import type { Shim } from './shim.ts';
+import { leftShim, neverMade, taskGone } from './snapshot.ts';
+import type { Task } from './task.ts';
 import type { TaskSlot } from './task-slot.ts';
 
 /** What a slot says unasked. */
@@ -30,16 +32,13 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
     }
     case 'task-lost': {
       const task = context.registry.findTask(report);
-      // By now its id may be another one's.
-      const shim = task?.shim;
-      if (task === undefined || shim?.id !== report.shim) return;
-      taskGone(context, task, report.exits);
-      removeBundleOf(context, task, shim.slot);
+      // By now its id may be another one's, whose shim has the same id where it is its own.
+      if (task?.shim?.id === report.shim && task.shim.state.kind === 'gone') taskLost(context, task, report.exits);
       return;
     }
-    case 'sandbox-lost': {
+    case 'shim-over': {
       const shim = context.registry.findShim(report.namespace, report.shim);
-      if (shim?.mode === 'sandbox' && shim.state.kind === 'gone') sandboxGone(context, shim);
+      if (shim?.state.kind === 'gone') shimOver(context, shim);
       return;
     }
     case 'shim-late': {
@@ -61,6 +60,25 @@ export function takeReport(context: Context, slot: Pick<TaskSlot, 'id'>, report:
     default:
       return unreachable(report);
   }
+}
+
+/** What is left of a task of a lost shim is ended. */
+function taskLost(context: Context, task: Task, exits: readonly LostExit[]): void {
+  const { shim } = task;
+  // Its create was cut off, and nobody was told of it.
+  if (task.init.state.kind === 'unknown' && exits.length === 0) return neverMade(context, task);
+  taskGone(context, task, exits);
+  if (shim !== undefined) removeBundleOf(context, task, shim.slot);
+}
+
+/** A lost shim is cleaned up. Tasks that its slot knew nothing of have ended with it. */
+function shimOver(context: Context, shim: Shim): void {
+  for (const task of shim.tasks) {
+    taskGone(context, task, []);
+    removeBundleOf(context, task, shim.slot);
+  }
+  if (shim.mode === 'sandbox') sandboxGone(context, shim);
+  else context.registry.removeShim(shim);
 }
 
 /** The slot's shims live on, but nobody is connected to them: calls wait for the next thread. */

@@ -50,6 +50,8 @@ export class Shim {
   readonly creating = new Set<TaskId>();
   /** Tasks that it did not answer for when it was adopted: they are asked for again. */
   readonly silent = new Set<TaskId>();
+  /** Tasks that its slot is removing by force. */
+  readonly removing = new Set<TaskId>();
   /** Tasks created in it so far. */
   lifetimeTasks = 0;
   /** It did not answer its last heartbeat. */

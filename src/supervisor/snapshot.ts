@@ -3,9 +3,10 @@ import type { LostExit, ProcessSnapshot } from '../shared/messages/index.ts';
 import { isForOneTask } from '../shared/placement-mode.ts';
 import { timestampNow } from '../shared/wire/timestamp.ts';
 import type { Context } from './context.ts';
+import { findExec } from './find-exec.ts';
 import { started, startFailed } from './started.ts';
 import type { Task } from './task.ts';
-import type { TaskProcess } from './task-process.ts';
+import { noStdio, type TaskProcess } from './task-process.ts';
 
 /** Takes over what a shim says of a process. What ended stays ended. */
 export function applySnapshot(context: Context, task: Task, process: TaskProcess, snapshot: ProcessSnapshot): void {
@@ -43,6 +44,8 @@ export function applySnapshot(context: Context, task: Task, process: TaskProcess
 /** The task's shim is gone and its remains are removed: every process of it has ended. */
 export function taskGone(context: Context, task: Task, exits: readonly LostExit[]): void {
   const at = timestampNow();
+  // Of execs that only the bundle told of until now.
+  for (const { exec } of exits) if (exec !== undefined) findExec(context, task, exec, noStdio);
   for (const process of [...task.execs.values(), task.init]) {
     const { ref } = process;
     if (process.state.kind === 'starting') process.set({ kind: 'start-failed', pid: process.pid });

@@ -95,6 +95,7 @@ async function adoptTask(slot: WorkerSlot, shim: Shim, found: FoundTask, deadlin
     : snapshots;
   // It was destroyed while the shim was asked: what the shim still says of it is of no use to anybody.
   if (!existsSync(path.join(found.bundle, bundleFiles.task))) return endUnadopted(slot, shim, found);
+  if (shim.state !== 'live') return endUnadopted(slot, shim, found);
   const own = processes.map((snapshot) => adoptedProcess(shim, found, snapshot));
   const task = new Task({ ...found, shim, processes: own });
   slot.add(task);
@@ -217,6 +218,12 @@ async function adoptFound(
   operation: AdoptShimOperation,
   tasks: readonly FoundTask[],
 ): Promise<AdoptShimReply> {
+  const lost = slot.shims.get(shimKey(operation));
+  if (lost?.state === 'lost') {
+    // Its tasks are told to be over, one by one.
+    await lost.loss;
+    return { tasks: [], forgetting: [], at: monotonicNow() };
+  }
   const deadline = earlier(deadlineIn(slot.settings.deadlines.load), operation.deadline);
   let bootstrap: Bootstrap | undefined;
   let shim: Shim;
@@ -230,8 +237,8 @@ async function adoptFound(
     const forgetting = [...new Forgetting(operation.bundle)];
     return { tasks: tasks.map((found) => silent(slot, found, error)), forgetting, at: monotonicNow() };
   }
-  for (const { ref, processes } of tasks) {
-    if (slot.tasks.has(taskKey(ref))) continue;
+  for (const { ref, bundle, processes } of tasks) {
+    if (slot.tasks.has(taskKey(ref)) || !existsSync(bundle)) continue;
     shim.unadopted.set(
       ref.task,
       processes.map((record) => new TaskProcess(record)),

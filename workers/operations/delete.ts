@@ -49,10 +49,19 @@ async function endForgotten(slot: WorkerSlot, task: Task, process: TaskProcess):
 
 async function deleteExec(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
   const { exec, stdio } = process;
-  const exit = await deleteInShim(slot, task, process);
-  appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
-  task.processes.delete(exec);
-  return exit;
+  const forget = () => {
+    appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
+    task.processes.delete(exec);
+  };
+  try {
+    const exit = await deleteInShim(slot, task, process);
+    forget();
+    return exit;
+  } catch (error) {
+    // Its shim does not have it: its name is free.
+    if (hasCode(error, 'NOT_FOUND')) forget();
+    throw error;
+  }
 }
 
 async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Promise<Exit> {

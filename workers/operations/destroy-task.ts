@@ -55,7 +55,7 @@ async function destroyKnown(slot: WorkerSlot, task: Task, keepBundle: boolean): 
     slot.logger.warn('task destroyed without its shim', { ...ref, reason: TaskError.from(error).message });
     // From here on the end of its connection is no loss to report.
     if (own) {
-      shim.state = 'stopping';
+      if (shim.state === 'live') shim.state = 'stopping';
       if (!(await leaveGroup(slot, shim))) await killShim(slot, shim);
     }
     condemn(slot, shim, ref.task);
@@ -81,6 +81,7 @@ async function destroyLost(slot: WorkerSlot, task: Task, keepBundle: boolean): P
 
 /** Nothing of a task is here: what there was of it may still be in a shim that did not answer when it was ended. */
 function destroyNothing(slot: WorkerSlot, ref: TaskRef): DestroyTaskReply {
+  for (const shim of slot.shims.values()) if (shim.ref.namespace === ref.namespace) shim.unadopted.delete(ref.task);
   const { condemnedAt } = condemnation(slot, ref);
   if (condemnedAt !== undefined) return { condemnedAt, exits: [] };
   throw notFound(`task ${ref.task} not found`);
@@ -108,6 +109,7 @@ export async function destroyTask(slot: WorkerSlot, operation: DestroyTaskOperat
     throw unavailable(`task ${operation.task} is still being created: try again when its create has ended`);
   }
   const { namespace, task: id } = operation;
-  const whole = destroy(slot, { namespace, task: id }, operation.keepBundle === true);
+  const ref = { namespace, task: id };
+  const whole = slot.removing(ref, () => destroy(slot, ref, operation.keepBundle === true));
   return until(whole, { deadline: operation.deadline, doing: `destroying task ${id}` });
 }

@@ -11,9 +11,10 @@ export async function removeDeadBundle(
 ): Promise<{ removed: true }> {
   const ref = { namespace, task: id };
   const bundle = taskBundle(slot.settings.directories, namespace, id);
-  await until(dropBundle(slot, { ref, bundle }), { deadline, doing: `removing what is left of task ${id}` });
+  const removal = slot.removing(ref, () => dropBundle(slot, { ref, bundle }));
+  await until(removal, { deadline, doing: `removing what is left of task ${id}` });
   slot.silent.delete(taskKey(ref));
   const task = slot.tasks.get(taskKey(ref));
-  if (task?.state === 'lost') slot.remove(task);
+  if (task?.state === 'lost' || task?.shim.state === 'lost') slot.remove(task);
   return { removed: true };
 }

@@ -27,7 +27,9 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
     appendProcess(task.bundle, { exec, pid: 0, stdio });
     await client.call((api) => api.exec, { id, execId: exec, ...stdioForShim(stdio), spec: wireAny(spec) });
   } catch (error) {
-    forget();
+    // With the connection went the answer: the shim may have it, and is asked to delete it.
+    if (hasCode(error, 'UNAVAILABLE')) process.adding = false;
+    else forget();
     throw error;
   }
   if (caller.gone) {

@@ -49,7 +49,9 @@ export class Forgetting implements Iterable<TaskId> {
 
 function read(file: string): TaskId[] {
   try {
-    return readFileSync(file, 'utf8').split('\n').filter(isIdentifier).map(parseTaskId);
+    // What a full disk cut short is another name.
+    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+    return lines.filter(isIdentifier).map(parseTaskId);
   } catch {
     // There is none, mostly.
     return [];

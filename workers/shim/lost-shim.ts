@@ -4,11 +4,12 @@ import type { TaskRef } from '../../src/shared/identifiers.ts';
 import { taskBundle } from '../../src/shared/layout.ts';
 import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
+import { timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
 import { madeUpExits, type Task, type TaskProcess } from '../task.ts';
-import { removeBundle } from './bundle.ts';
+import { readTaskRecord, removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
-import { cleanUpsAtOnce, endRemains, sandboxRemains } from './dead-task.ts';
+import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from './dead-task.ts';
 import { killShim, lives } from './end-shim.ts';
 import type { Shim } from './shim.ts';
 import { unlinkDeadSocket } from './socket-file.ts';
@@ -70,8 +71,14 @@ interface LostTask {
 
 /** Ends what is left of one task of a lost shim and tells that it is over. Its bundle goes when that is stored. */
 async function loseTask(slot: WorkerSlot, shim: Shim, { ref, bundle, processes }: LostTask): Promise<void> {
-  const at = await endRemains(slot, { ref, bundle, binary: shim.binary });
-  slot.report({ kind: 'task-lost', ...ref, shim: shim.ref.shim, exits: madeUpExits(processes, at) });
+  const record = await readTaskRecord(bundle);
+  // By now it is another task's: this one was removed before, and its processes with it.
+  const isOther = record !== undefined && record.shim !== shim.ref.shim;
+  const at = isOther ? timestampNow() : await endRemains(slot, { ref, bundle, binary: shim.binary });
+  const known = [...processes];
+  // Nobody was told of it: a create that was cut off.
+  if (!isOther && !known.some(({ pid }) => pid > 0)) await dropBundle(slot, { ref, bundle });
+  slot.report({ kind: 'task-lost', ...ref, shim: shim.ref.shim, exits: madeUpExits(known, at) });
 }
 
 /** Its tasks, and those that it never answered for: whoever takes these off the list ends them. */
@@ -95,7 +102,7 @@ function tasksOf(slot: WorkerSlot, shim: Shim): LostTask[] {
  * one of those that it ends, and would end the next one of its id.
  */
 export async function lossOver({ shim }: Task): Promise<void> {
-  if (shim.state === 'lost') await shim.loss;
+  await shim.loss;
 }
 
 /**
@@ -126,5 +133,5 @@ async function cleanUpAfter(slot: WorkerSlot, shim: Shim, reason: string): Promi
     });
   }
   if (slot.shims.get(shimKey(shim.ref)) === shim) slot.shims.delete(shimKey(shim.ref));
-  if (shim.mode === 'sandbox') slot.report({ kind: 'sandbox-lost', ...shim.ref });
+  slot.report({ kind: 'shim-over', ...shim.ref });
 }

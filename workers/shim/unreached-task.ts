@@ -77,12 +77,20 @@ export async function endUnreached(
   const { directories, deadlines } = slot.settings;
   const bundle = taskBundle(directories, ref.namespace, ref.task);
   const processes = await readProcesses(bundle);
+  const shim = slot.shims.get(shimKey(record));
+  // From here on it is not ended with its shim as well; where it was to be, that comes first.
+  shim?.unadopted.delete(ref.task);
+  await shim?.loss;
+  if (shim?.state === 'live' && isForOneTask(record.mode)) shim.state = 'stopping';
   const forgotten = await isForgotten(slot, record);
   if (isForOneTask(record.mode)) await endOwnShim(slot, bundle, record);
   const at = await endRemains(slot, { ref, bundle, binary: record.binary });
   if (!keepBundle) await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
   slot.silent.delete(taskKey(ref));
-  slot.shims.get(shimKey(record))?.unadopted.delete(ref.task);
+  if (shim?.state === 'stopping' && slot.shims.get(shimKey(record)) === shim) {
+    shim.client.connection.close();
+    slot.shims.delete(shimKey(record));
+  }
   // An adoption that was under way may have found it before it was gone.
   const adopted = slot.tasks.get(taskKey(ref));
   if (adopted !== undefined) slot.remove(adopted);

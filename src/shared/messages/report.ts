@@ -30,9 +30,9 @@ export interface TaskLostReport extends TaskRef, ShimRef {
   readonly exits: readonly LostExit[];
 }
 
-/** The shim of a sandbox was lost, and what it left of the sandbox and of its tasks is ended: now the sandbox is over. */
-export interface SandboxLostReport extends ShimRef {
-  readonly kind: 'sandbox-lost';
+/** A shim was lost, and what it left is ended: each of its tasks was told by now, and a sandbox of it is over. */
+export interface ShimOverReport extends ShimRef {
+  readonly kind: 'shim-over';
 }
 
 /** A live shim does not answer, or does so again. A late one is not lost: its tasks run on. */
@@ -70,6 +70,6 @@ export type Report =
   | ShimLateReport
   | TaskForgottenReport
   | SandboxExitReport
-  | SandboxLostReport
+  | ShimOverReport
   | VitalsReport
   | LogReport;

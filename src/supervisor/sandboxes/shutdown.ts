@@ -3,6 +3,7 @@ import type { SandboxRef } from '../../shared/identifiers.ts';
 import { deadlineIn } from '../../shared/util/deadline.ts';
 import { timestampNow } from '../../shared/wire/timestamp.ts';
 import { answerGrace, join } from '../ask.ts';
+import { assertServing } from '../bundle-removal.ts';
 import type { Context } from '../context.ts';
 import type { CallOptions } from '../options.ts';
 import type { Shim } from '../shim.ts';
@@ -44,6 +45,7 @@ async function wholeShutdown(context: Context, sandbox: Sandbox): Promise<void> 
   const { shim } = sandbox;
   if (shim !== undefined) await endShimOf(context, sandbox, shim);
   await sandbox.removal;
+  assertServing(context, `sandbox ${ref.sandbox}`);
   settleSandbox(context, sandbox, { status: 137, exitedAt: timestampNow(), madeUp: true });
   sandbox.set({ kind: 'removed' });
   sandbox.waiters.reject(notFound(`sandbox ${ref.sandbox} not found: not found`));
