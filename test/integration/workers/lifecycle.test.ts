@@ -9,7 +9,7 @@ import {
   parseTaskId,
   type TaskRef,
 } from '../../../src/shared/identifiers.ts';
-import { sharedShimBundle } from '../../../src/shared/layout.ts';
+import { sharedShimBundle, taskBundle } from '../../../src/shared/layout.ts';
 import type { ShimChoice, Stdio } from '../../../src/shared/messages/index.ts';
 import { containerd } from '../../../src/shared/proto/gen/task.js';
 import { typeUrls } from '../../../src/shared/wire/any.ts';
@@ -193,7 +193,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('$title: a worker thread', ({ 
     }
   });
 
-  test('reports the tasks of a killed shim as lost and removes what they left', async () => {
+  test('reports the tasks of a killed shim as lost, and removes what they left when it is told to', async () => {
     const refs = [newTask(), newTask()];
     const pids: number[] = [];
     for (const ref of refs) {
@@ -208,6 +208,9 @@ describe.skipIf(!haveRuntimes).each(combinations)('$title: a worker thread', ({ 
     for (const [index, ref] of refs.entries()) {
       const lost = await slot.report('task-lost', (report) => report.task === ref.task);
       expect(lost.exits).toMatchObject([{ pid: pids[index], status: 137, source: 'made-up' }]);
+      // It tells of them until they are stored.
+      expect(existsSync(taskBundle(host.directories, ref.namespace, ref.task))).toBe(true);
+      await slot.run({ kind: 'drop-bundle', ...ref });
     }
     expect(slot.reports.filter((report) => report.kind === 'shim-lost')).toHaveLength(shims.length);
     await waitFor(async () => (await host.leftovers()).length === 0);
@@ -230,6 +233,7 @@ describe.skipIf(!haveRuntimes).each(combinations)('$title: a worker thread', ({ 
     const [shim = ''] = (await host.processes()).filter((line) => line.includes('containerd-shim'));
     process.kill(Number.parseInt(shim, 10), 'SIGKILL');
     await slot.report('task-lost', (report) => report.task === ref.task);
+    await slot.run({ kind: 'drop-bundle', ...ref });
     expect(await host.mounts()).toEqual([]);
     await waitFor(async () => (await host.leftovers()).length === 0);
     expect(existsSync(`${busyboxRootfs}/bin/busybox`)).toBe(true);
