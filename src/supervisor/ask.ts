@@ -1,4 +1,4 @@
-import { failedPrecondition, hasCode } from '../shared/errors/index.ts';
+import { deadlineExceeded, failedPrecondition, hasCode, TaskError } from '../shared/errors/index.ts';
 import type { OperationKind, OperationOf, ReplyOf } from '../shared/messages/index.ts';
 import { deadlineIn, earlier, until } from '../shared/util/deadline.ts';
 import type { CallOptions } from './options.ts';
@@ -69,4 +69,12 @@ export function join<T>(whole: Promise<T>, budget: number, call: CallOptions, do
     doing,
     signal: call.signal,
   });
+}
+
+/** Nobody would know of what was made for a caller who has been told already that it was not. Throws CANCELLED, DEADLINE_EXCEEDED. */
+export function assertAwaited(doing: string, { deadline, signal }: CallOptions): void {
+  if (signal?.aborted) throw new TaskError('CANCELLED', `${doing}: the caller gave up: context canceled`);
+  if (deadline !== undefined && Date.now() >= deadline) {
+    throw deadlineExceeded(`${doing}: made too late for its caller, and undone: deadline exceeded`);
+  }
 }

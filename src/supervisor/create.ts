@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { deadlineExceeded, hasCode, TaskError, unavailable } from '../shared/errors/index.ts';
+import { hasCode, TaskError, unavailable } from '../shared/errors/index.ts';
 import { parseShimId, type TaskRef } from '../shared/identifiers.ts';
 import { taskBundle } from '../shared/layout.ts';
 import type { CreateTaskReply } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
-import { answerGrace, deadlineOf } from './ask.ts';
+import { answerGrace, assertAwaited, deadlineOf } from './ask.ts';
 import type { Context } from './context.ts';
 import { isLostToReboot } from './lost-to-reboot.ts';
 import type { CallOptions, CreateRequest } from './options.ts';
@@ -108,7 +108,7 @@ async function createIn(
   });
   try {
     const reply = await until(whole, { deadline: deadline + answerGrace, signal, doing: `creating task ${ref.task}` });
-    assertAwaited(ref, call);
+    assertAwaited(`creating task ${ref.task}`, call);
     // A report that overtook the reply has told of its end: the task would be told to be over by nobody.
     if (placed.shim?.state.kind === 'gone') throw unavailable(`creating task ${ref.task}: its shim was lost`);
     commit(context, ref, request, { ...attempt, madeAt }, reply);
@@ -129,14 +129,6 @@ async function createIn(
         () => undefined,
       );
     throw TaskError.from(error);
-  }
-}
-
-/** Nobody would know of a task that was made for a caller who has been told already that it was not. */
-function assertAwaited({ task }: TaskRef, { deadline, signal }: CallOptions): void {
-  if (signal?.aborted) throw new TaskError('CANCELLED', `creating task ${task}: the caller gave up: context canceled`);
-  if (deadline !== undefined && Date.now() >= deadline) {
-    throw deadlineExceeded(`creating task ${task}: made too late for its caller, and undone: deadline exceeded`);
   }
 }
 

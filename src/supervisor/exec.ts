@@ -4,7 +4,7 @@ import type { ExecId, TaskRef } from '../shared/identifiers.ts';
 import type { Stdio } from '../shared/messages/index.ts';
 import { deadlineIn, until } from '../shared/util/deadline.ts';
 import type { Any } from '../shared/wire/any.ts';
-import { ask, deadlineOf, shimOf } from './ask.ts';
+import { ask, assertAwaited, deadlineOf, shimOf } from './ask.ts';
 import type { Context } from './context.ts';
 import type { CallOptions } from './options.ts';
 import { isRunning } from './process-state.ts';
@@ -48,6 +48,7 @@ export async function addExec(
   };
   try {
     await ask(shim, { kind: 'exec', deadline, ...ref, exec, ...request }, call.signal);
+    assertAwaited(`adding exec ${exec} to task ${ref.task}`, call);
   } catch (error) {
     if (!hasCode(error, 'CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE')) forget();
     else {

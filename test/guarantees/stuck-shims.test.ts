@@ -5,6 +5,8 @@ import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import {
+  createContainer,
+  createTask,
   deleteContainer,
   endTask,
   exitsIn,
@@ -14,6 +16,7 @@ import {
   launch,
   listTasks,
   Status,
+  startTask,
 } from '../helpers/tasks.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { newestPerTask } from './lib/choices.ts';
@@ -140,8 +143,10 @@ describe.skipIf(!haveRuntimes).each(combinations)('a stopped shim with $title', 
     expect(exitsIn(events.messages)).toEqual([{ container: 'stuck', process: 'stuck', pid, status: 137 }]);
     events.cancel();
     await deleteContainer(daemon, 'stuck');
-    // The id works again.
-    await launch(daemon, 'stuck');
+    // The id works again, once the daemon has noticed.
+    await createContainer(daemon, 'stuck');
+    await waitFor(async () => (await createTask(daemon, 'stuck').catch(() => 0)) > 0, { doing: 'the id to be free' });
+    await startTask(daemon, 'stuck');
     await endTask(daemon, 'stuck');
     expect(await daemon.settled()).toEqual(nothingLeft);
   });

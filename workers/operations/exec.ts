@@ -33,9 +33,14 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
     throw error;
   }
   if (caller.gone) {
-    // Nobody knows of it: its name is free again.
-    await client.call((api) => api.delete, { id, execId: exec }).catch(() => undefined);
-    forget();
+    // Nobody knows of it: its name is free again. Where the shim does not delete it, whoever gave it up has that to do.
+    const isGone = await client
+      .call((api) => api.delete, { id, execId: exec })
+      .then(
+        () => true,
+        (error: unknown) => hasCode(error, 'NOT_FOUND'),
+      );
+    if (isGone) forget();
   }
   process.adding = false;
   return { added: true };
