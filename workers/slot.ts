@@ -90,10 +90,12 @@ export class WorkerSlot {
     task.shim.tasks.set(task.ref.task, task);
   }
 
+  /** Of this very task only; where it is not here any more, nothing. */
   remove(task: Task): void {
-    const key = taskKey(task.ref);
-    if (this.tasks.get(key) === task) this.tasks.delete(key);
-    this.leaving.delete(key);
+    if (this.has(task)) {
+      this.tasks.delete(taskKey(task.ref));
+      this.leaving.delete(taskKey(task.ref));
+    }
     if (task.shim.tasks.get(task.ref.task) === task) task.shim.tasks.delete(task.ref.task);
   }
 

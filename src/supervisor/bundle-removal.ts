@@ -9,24 +9,36 @@ import type { TaskSlot } from './task-slot.ts';
 /** Until a refused exit is looked at again, in milliseconds. */
 const pause = 500;
 
+/** What has a bundle that outlives its shim. Whoever frees the id waits for `removal`. */
+interface Owner {
+  removal: Promise<void> | undefined;
+}
+
 /**
- * Removes the bundle of a task whose shim is gone, once the exits that it tells of are stored: a daemon that is killed
- * before that finds them by it. Whoever frees the id waits for `task.removal`.
+ * Removes a bundle whose shim is gone, once the exits that it tells of are stored: a daemon that is killed before that
+ * finds them by it. `isNeeded` is true as long as a full disk refuses one that somebody still asks for.
  */
-export function removeBundleOf(context: Context, task: Task, slot: TaskSlot): void {
-  const { background, deadlines, keeper } = context;
-  const { ref } = task;
+export function removeOnceStored(
+  { background }: Context,
+  owner: Owner,
+  isNeeded: () => boolean,
+  drop: () => Promise<unknown>,
+): void {
   const removal = (async () => {
-    // A full disk; the exits of a task that is being deleted are nobody's any more.
-    while (task.processes().some((process) => keeper.refused(process.ref)) && !task.isLeaving) {
-      await delay(pause, undefined, { signal: background.signal });
-    }
-    await insist(background.signal, () =>
-      slot.run({ kind: 'drop-bundle', deadline: deadlineIn(deadlines.cleanup * 2), ...ref }),
-    );
+    while (isNeeded()) await delay(pause, undefined, { signal: background.signal });
+    await insist(background.signal, drop);
   })();
-  task.removal = removal.catch(() => undefined);
-  background.run('bundle of a lost task not removed', () => removal);
+  owner.removal = removal.catch(() => undefined);
+  background.run('bundle of a lost shim not removed', () => removal);
+}
+
+/** See `removeOnceStored`. The exits of a task that is being deleted are nobody's any more. */
+export function removeBundleOf(context: Context, task: Task, slot: TaskSlot): void {
+  const { deadlines, keeper } = context;
+  const isNeeded = () => !task.isLeaving && task.processes().some((process) => keeper.refused(process.ref));
+  removeOnceStored(context, task, isNeeded, () =>
+    slot.run({ kind: 'drop-bundle', deadline: deadlineIn(deadlines.cleanup * 2), ...task.ref }),
+  );
 }
 
 /**

@@ -6,7 +6,7 @@ import { plainTimestamp, timestampNow } from '../../src/shared/wire/timestamp.ts
 import { appendProcess, removeBundle } from '../shim/bundle.ts';
 import { endRemains } from '../shim/dead-task.ts';
 import { endShim } from '../shim/end-shim.ts';
-import { lossOver } from '../shim/lost-shim.ts';
+import { forgetExec } from '../shim/forget-exec.ts';
 import { unmountCriuRoot } from '../shim/mounts.ts';
 import { underWatch } from '../shim/watchdog.ts';
 import type { WorkerSlot } from '../slot.ts';
@@ -48,20 +48,17 @@ async function endForgotten(slot: WorkerSlot, task: Task, process: TaskProcess):
 }
 
 async function deleteExec(slot: WorkerSlot, task: Task, process: TaskProcess): Promise<Exit> {
-  const { exec, stdio } = process;
-  const forget = () => {
-    appendProcess(task.bundle, { exec, pid: process.pid, stdio, deleted: true });
-    task.processes.delete(exec);
-  };
+  let exit: Exit;
   try {
-    const exit = await deleteInShim(slot, task, process);
-    forget();
-    return exit;
+    exit = await deleteInShim(slot, task, process);
   } catch (error) {
     // Its shim does not have it: its name is free.
-    if (hasCode(error, 'NOT_FOUND')) forget();
+    if (hasCode(error, 'NOT_FOUND')) forgetExec(task, process);
     throw error;
   }
+  appendProcess(task.bundle, { ...process.record, deleted: true });
+  task.processes.delete(process.exec);
+  return exit;
 }
 
 async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Promise<Exit> {
@@ -77,8 +74,8 @@ async function deleteInit(slot: WorkerSlot, task: Task, init: TaskProcess): Prom
   if (isForOneTask(shim.mode)) await endShim(slot, shim);
   if (!slot.has(task)) return exit;
   await removeBundle(task.bundle, slot.settings.directories, deadlineIn(slot.settings.deadlines.cleanup));
-  await lossOver(task);
-  if (slot.has(task)) slot.remove(task);
+  await shim.loss;
+  slot.remove(task);
   return exit;
 }
 

@@ -10,7 +10,6 @@ import { condemn, condemnation } from '../shim/condemned.ts';
 import { endRemains } from '../shim/dead-task.ts';
 import { endShim, killShim } from '../shim/end-shim.ts';
 import { type ForcedExit, forceDelete } from '../shim/force-delete.ts';
-import { lossOver } from '../shim/lost-shim.ts';
 import { leaveGroup } from '../shim/shim-group.ts';
 import { endUnreached } from '../shim/unreached-task.ts';
 import { endStuckRuntimes } from '../shim/watchdog.ts';
@@ -64,7 +63,7 @@ async function destroyKnown(slot: WorkerSlot, task: Task, keepBundle: boolean): 
   }
   const { directories, deadlines } = slot.settings;
   if (!keepBundle) await removeBundle(bundle, directories, deadlineIn(deadlines.cleanup));
-  await lossOver(task);
+  await shim.loss;
   slot.remove(task);
   return { ...condemnation(slot, ref), exits: exitsOf(task, at) };
 }
@@ -75,7 +74,7 @@ async function destroyLost(slot: WorkerSlot, task: Task, keepBundle: boolean): P
   await task.shim.loss;
   const { directories, deadlines } = slot.settings;
   if (!keepBundle) await removeBundle(task.bundle, directories, deadlineIn(deadlines.cleanup));
-  if (slot.has(task)) slot.remove(task);
+  slot.remove(task);
   return { exits: exitsOf(task) };
 }
 

@@ -3,6 +3,7 @@ import type { ExecOperation } from '../../src/shared/messages/index.ts';
 import { until } from '../../src/shared/util/deadline.ts';
 import { wireAny } from '../../src/shared/wire/any.ts';
 import { appendProcess } from '../shim/bundle.ts';
+import { forgetExec } from '../shim/forget-exec.ts';
 import { stdioForShim } from '../shim/stdio.ts';
 import type { WorkerSlot } from '../slot.ts';
 import { type Task, TaskProcess } from '../task.ts';
@@ -14,14 +15,6 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   const process = new TaskProcess({ exec, pid: 0, stdio });
   process.adding = true;
   task.processes.set(exec, process);
-  const forget = () => {
-    if (task.processes.get(exec) === process) task.processes.delete(exec);
-    try {
-      appendProcess(task.bundle, { exec, pid: 0, stdio, deleted: true });
-    } catch {
-      // Adoption asks the shim for one that never was; it says so.
-    }
-  };
   try {
     // A shim does not list its execs: what is not written down before is not found again.
     appendProcess(task.bundle, { exec, pid: 0, stdio });
@@ -29,7 +22,7 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
   } catch (error) {
     // With the connection went the answer: the shim may have it, and is asked to delete it.
     if (hasCode(error, 'UNAVAILABLE')) process.adding = false;
-    else forget();
+    else forgetExec(task, process);
     throw error;
   }
   if (caller.gone) {
@@ -40,7 +33,7 @@ async function addToShim(task: Task, operation: ExecOperation, caller: { gone: b
         () => true,
         (error: unknown) => hasCode(error, 'NOT_FOUND'),
       );
-    if (isGone) forget();
+    if (isGone) forgetExec(task, process);
   }
   process.adding = false;
   return { added: true };

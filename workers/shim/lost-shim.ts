@@ -6,7 +6,7 @@ import { atOnce } from '../../src/shared/util/at-once.ts';
 import { deadlineIn } from '../../src/shared/util/deadline.ts';
 import { timestampNow } from '../../src/shared/wire/timestamp.ts';
 import { shimKey, type WorkerSlot } from '../slot.ts';
-import { madeUpExits, type Task, type TaskProcess } from '../task.ts';
+import { madeUpExits, type TaskProcess } from '../task.ts';
 import { readTaskRecord, removeBundle } from './bundle.ts';
 import { dialShim } from './connection.ts';
 import { cleanUpsAtOnce, dropBundle, endRemains, sandboxRemains } from './dead-task.ts';
@@ -95,14 +95,6 @@ function tasksOf(slot: WorkerSlot, shim: Shim): LostTask[] {
   });
   shim.unadopted.clear();
   return [...known, ...others];
-}
-
-/**
- * To be waited for before a task of a shim that is not its own is forgotten: a shim that was lost meanwhile counts it as
- * one of those that it ends, and would end the next one of its id.
- */
-export async function lossOver({ shim }: Task): Promise<void> {
-  await shim.loss;
 }
 
 /**

@@ -43,7 +43,10 @@ export class Shim {
   readonly creating = new Map<TaskId, PendingCreate>();
   /** Tasks whose Create was sent and has no answer: the shim may still make them, whoever waits for that. */
   readonly unanswered = new Set<TaskId>();
-  /** Resolves when everything that was in a lost shim is ended. */
+  /**
+   * Resolves when everything that was in a lost shim is ended. To be waited for before a task is forgotten: a shim that was
+   * lost meanwhile counts it as one of those that it ends, and would end the next one of its id.
+   */
   loss: Promise<void> = Promise.resolve();
   /** Connections that were lost and made anew. */
   reconnects = 0;

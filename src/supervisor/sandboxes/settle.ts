@@ -1,17 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '../../shared/errors/index.ts';
 import { parseSandboxId, type SandboxRef } from '../../shared/identifiers.ts';
 import { deadlineIn } from '../../shared/util/deadline.ts';
-import { insist } from '../../shared/util/insist.ts';
 import { timestampNow } from '../../shared/wire/timestamp.ts';
 import type { StoredSandboxExit } from '../../store/sandbox-exit-store.ts';
+import { removeOnceStored } from '../bundle-removal.ts';
 import type { Context } from '../context.ts';
 import type { Shim } from '../shim.ts';
-import type { TaskSlot } from '../task-slot.ts';
 import type { Sandbox } from './sandbox.ts';
-
-/** Until a refused exit is looked at again, in milliseconds. */
-const pause = 500;
 
 const retryKey = ({ namespace, sandbox }: SandboxRef): string => `sandbox ${namespace}/${sandbox}`;
 
@@ -56,23 +51,13 @@ export function sandboxGone(context: Context, shim: Shim): void {
   const made = { status: sandbox.ending ? 0 : 137, exitedAt: timestampNow() };
   if (context.events.recovering) sandbox.endedUnseen = true;
   settleSandbox(context, sandbox, { ...(seen ?? made), madeUp: seen === undefined });
-  removeSandboxBundle(context, sandbox, shim.slot);
-}
-
-/** Its exit is stored, and so its bundle is not needed to tell of it any more. Whoever frees the id waits for that. */
-function removeSandboxBundle(context: Context, sandbox: Sandbox, slot: TaskSlot): void {
-  const { background, deadlines, retries } = context;
-  const { ref } = sandbox;
-  const removal = (async () => {
-    // A full disk; the exit of a sandbox that is shut down is nobody's any more.
-    while (retries.has(retryKey(ref)) && sandbox.shutdown === undefined) {
-      await delay(pause, undefined, { signal: background.signal });
-    }
-    const budget = deadlines.shutdown + 4 * deadlines.cleanup;
-    await insist(background.signal, () => slot.run({ kind: 'drop-sandbox', deadline: deadlineIn(budget), ...ref }));
-  })();
-  sandbox.removal = removal.catch(() => undefined);
-  background.run('bundle of a lost sandbox not removed', () => removal);
+  const { deadlines, retries } = context;
+  const deadline = () => deadlineIn(deadlines.shutdown + 4 * deadlines.cleanup);
+  // The exit of a sandbox that is shut down is nobody's any more.
+  const isNeeded = () => sandbox.shutdown === undefined && retries.has(retryKey(sandbox.ref));
+  removeOnceStored(context, sandbox, isNeeded, () =>
+    shim.slot.run({ kind: 'drop-sandbox', deadline: deadline(), ...sandbox.ref }),
+  );
 }
 
 /** The sandbox that a shim is of; undefined for other shims, and for one of a create that is being undone. */
