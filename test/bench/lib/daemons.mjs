@@ -1,45 +1,14 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { containerdConfig } from '../../helpers/containerd-config.mjs';
 import { Client } from './client.mjs';
 import { endProcesses, leftBelow, removeSockets } from './leftovers.mjs';
 import { cpuOf, pssOf, shimsBelow } from './processes.mjs';
 
-/** What a task service needs none of; containerd is measured without it. A name that it does not have is no error. */
-const unneeded = [
-  'io.containerd.cri.v1.images',
-  'io.containerd.cri.v1.runtime',
-  'io.containerd.differ.v1.erofs',
-  'io.containerd.grpc.v1.cri',
-  'io.containerd.image-verifier.v1.bindir',
-  'io.containerd.internal.v1.opt',
-  'io.containerd.internal.v1.restart',
-  'io.containerd.internal.v1.tracing',
-  'io.containerd.nri.v1.nri',
-  'io.containerd.podsandbox.controller.v1.podsandbox',
-  'io.containerd.snapshotter.v1.blockfile',
-  'io.containerd.snapshotter.v1.btrfs',
-  'io.containerd.snapshotter.v1.devmapper',
-  'io.containerd.snapshotter.v1.erofs',
-  'io.containerd.snapshotter.v1.overlayfs',
-  'io.containerd.snapshotter.v1.zfs',
-  'io.containerd.tracing.processor.v1.otlp',
-];
-
 function containerdCommand({ program, directory, socket }) {
   const config = path.join(directory, 'config.toml');
-  writeFileSync(
-    config,
-    [
-      'version = 2',
-      `root = "${directory}/root"`,
-      `state = "${directory}/state"`,
-      `temp = "${directory}/tmp"`,
-      `disabled_plugins = ${JSON.stringify(unneeded)}`,
-      `[grpc]\n  address = "${socket}"`,
-      `[ttrpc]\n  address = "${socket}.ttrpc"`,
-    ].join('\n'),
-  );
+  writeFileSync(config, containerdConfig(directory, socket));
   return [program, ['--config', config, '--log-level', 'error']];
 }
 
