@@ -1,12 +1,10 @@
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { invalidArgument, TaskError } from '../shared/errors/index.ts';
+import { type Json, objectOf } from '../shared/json-fields.ts';
 import { bundleFiles } from '../shared/layout.ts';
 import { defaultSpec, mergeEnvironment, resourcesOf } from '../shared/oci/default-spec.ts';
 import type { CreateOptions, ExecOptions } from './options.ts';
-
-/** A part of an OCI spec. */
-export type Json = Readonly<Record<string, unknown>>;
 
 const runtimeNames: Readonly<Record<string, string>> = {
   process: 'io.shimd.process.v1',
@@ -161,7 +159,5 @@ function environmentOf(env: CreateOptions['env'] = {}): string[] {
   return Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
 }
 
-const objectOf = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : {};
 const stringsOf = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : [];

@@ -1,3 +1,4 @@
+import { anyOf, type Json, jsonOfAny, mountsOf, objectOf, textOf } from '../shared/json-fields.ts';
 import type { Mount } from '../shared/messages/index.ts';
 import type { Any } from '../shared/wire/any.ts';
 
@@ -35,21 +36,12 @@ const typeUrl = 'io.shimd.restart/1';
 
 export function encodeRecord(record: RestartRecord): Any {
   const { launch } = record;
-  const options = launch?.options && {
-    typeUrl: launch.options.typeUrl,
-    value: Buffer.from(launch.options.value).toString('base64'),
-  };
+  const options = launch?.options && jsonOfAny(launch.options);
   const json = { ...record, ...(launch === undefined ? {} : { launch: { ...launch, options } }) };
   return { typeUrl, value: Buffer.from(JSON.stringify(json)) };
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
-const objectOf = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : {};
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 const countOf = (value: unknown): number => (Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : 0);
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 /** Clients can write extensions: what is no record is taken for an empty one. */
 export function decodeRecord(extension: Any | undefined): RestartRecord {
@@ -78,20 +70,11 @@ export function decodeRecord(extension: Any | undefined): RestartRecord {
 }
 
 function launchOf(from: Json): Launch {
-  const options = objectOf(from['options']);
+  const options = anyOf(from['options']);
   return {
     runtime: textOf(from['runtime']),
-    rootfs: listOf(from['rootfs'])
-      .map(objectOf)
-      .map((mount) => ({
-        type: textOf(mount['type']),
-        source: textOf(mount['source']),
-        target: textOf(mount['target']),
-        options: listOf(mount['options']).map(textOf),
-      })),
-    ...(textOf(options['typeUrl']) === ''
-      ? {}
-      : { options: { typeUrl: textOf(options['typeUrl']), value: Buffer.from(textOf(options['value']), 'base64') } }),
+    rootfs: mountsOf(from['rootfs']),
+    ...(options === undefined ? {} : { options }),
     stdout: textOf(from['stdout']),
     stderr: textOf(from['stderr']),
     terminal: from['terminal'] === true,

@@ -8,6 +8,7 @@ import {
   type ShimId,
   type TaskId,
 } from './identifiers.ts';
+import { anyOf, type Json, jsonOfAny, mountsOf, objectOf, textOf } from './json-fields.ts';
 import type { Mount, Stdio } from './messages/process.ts';
 import type { PlacementMode } from './messages/shim.ts';
 import { placementModes } from './placement-mode.ts';
@@ -48,8 +49,6 @@ export interface ProcessRecord {
   readonly deleted?: boolean | undefined;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 function parseObject(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -59,10 +58,8 @@ function parseObject(text: string): Json | undefined {
   }
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-
 function stdioOf(value: unknown): Stdio {
-  const from: Json = typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+  const from = objectOf(value);
   return {
     stdin: textOf(from['stdin']),
     stdout: textOf(from['stdout']),
@@ -80,30 +77,8 @@ function identified<Id>(value: unknown, parse: (text: string) => Id): Id | undef
 }
 
 export function formatTaskRecord(record: TaskRecord): string {
-  const { options } = record;
-  const encoded = options && { typeUrl: options.typeUrl, value: Buffer.from(options.value).toString('base64') };
-  return `${JSON.stringify({ ...record, options: encoded })}\n`;
-}
-
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const objectOf = (value: unknown): Json =>
-  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
-
-function mountsOf(value: unknown): Mount[] {
-  return listOf(value)
-    .map(objectOf)
-    .map((mount) => ({
-      type: textOf(mount['type']),
-      source: textOf(mount['source']),
-      target: textOf(mount['target']),
-      options: listOf(mount['options']).map(textOf),
-    }));
-}
-
-function anyOf(value: unknown): Any | undefined {
-  const from = objectOf(value);
-  const typeUrl = textOf(from['typeUrl']);
-  return typeUrl === '' ? undefined : { typeUrl, value: Buffer.from(textOf(from['value']), 'base64') };
+  const options = record.options && jsonOfAny(record.options);
+  return `${JSON.stringify({ ...record, options })}\n`;
 }
 
 /** Undefined where the text is no record of a task: cut off, foreign, or with ids that are none. */

@@ -1,4 +1,5 @@
 import { type Namespace, parseNamespace, parseSandboxId, type SandboxId } from './identifiers.ts';
+import { textOf } from './json-fields.ts';
 import type { SandboxPhase } from './messages/sandbox.ts';
 import type { Timestamp } from './wire/timestamp.ts';
 
@@ -33,10 +34,10 @@ export function parseSandboxRecord(text: string): SandboxRecord | undefined {
     if (phase === undefined) return undefined;
     const createdAt = timestampIn(from['createdAt']);
     return {
-      namespace: parseNamespace(textIn(from['namespace'])),
-      sandbox: parseSandboxId(textIn(from['sandbox'])),
-      binary: textIn(from['binary']),
-      runtime: textIn(from['runtime']),
+      namespace: parseNamespace(textOf(from['namespace'])),
+      sandbox: parseSandboxId(textOf(from['sandbox'])),
+      binary: textOf(from['binary']),
+      runtime: textOf(from['runtime']),
       phase,
       pid: Number.isSafeInteger(from['pid']) ? Number(from['pid']) : 0,
       ...(createdAt === undefined ? {} : { createdAt }),
@@ -45,8 +46,6 @@ export function parseSandboxRecord(text: string): SandboxRecord | undefined {
     return undefined;
   }
 }
-
-const textIn = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 function timestampIn(value: unknown): Timestamp | undefined {
   if (typeof value !== 'object' || value === null || !('seconds' in value) || !('nanos' in value)) return undefined;

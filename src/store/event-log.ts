@@ -1,23 +1,13 @@
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../shared/errors/index.ts';
 import type { Trouble } from '../shared/health.ts';
 import type { Logger } from '../shared/log/logger.ts';
 import { spaceTrouble } from '../shared/util/free-space.ts';
-import { encodeHeader, encodeRecord, headerLength } from './event-log-format.ts';
+import { encodeRecord } from './event-log-format.ts';
 import { offsetOf, readRecords } from './event-log-read.ts';
-import { EventSegment } from './event-segment.ts';
-
-export interface EventLogLimits {
-  /** Events in one file. */
-  readonly segmentEvents: number;
-  /** Bytes in one file; one event may be longer. */
-  readonly segmentBytes: number;
-  /** Files; the oldest goes when there would be more. */
-  readonly segments: number;
-  /** Bytes in all files together, as far as more than the newest one are kept. */
-  readonly bytes: number;
-}
+import type { EventSegment } from './event-segment.ts';
+import { type EventLogLimits, EventSegments } from './event-segments.ts';
 
 /** At most 65,536 events and 16 MiB, and at least seven eighths of what both allow. */
 const defaultLimits: EventLogLimits = {
@@ -58,11 +48,8 @@ export interface LogEntry {
  */
 export class EventLog {
   readonly #directory: string;
-  readonly #limits: EventLogLimits;
   readonly #logger: Logger;
-  #segments: EventSegment[] = [];
-  /** Of the newest segment; undefined where the next event begins one. */
-  #fd: number | undefined;
+  readonly #segments: EventSegments;
   #last: number;
   /** Why the latest event could not be written, and since when none can. */
   #failing: { readonly reason: string; readonly since: number } | undefined;
@@ -80,16 +67,17 @@ export class EventLog {
 
   private constructor(directory: string, { logger, trusted, limits, now = Date.now() }: EventLogOptions) {
     this.#directory = directory;
-    this.#limits = { ...defaultLimits, ...limits };
+    const allowed = { ...defaultLimits, ...limits };
+    this.#segments = new EventSegments(directory, allowed);
     this.#logger = logger;
     this.#last = now * cursorsPerMillisecond;
-    const found = this.#find();
+    const found = this.#segments.find();
     if (trusted) this.#adopt(found);
-    if (this.#segments.length === 0 && found.length > 0) {
+    if (this.#segments.first === undefined && found.length > 0) {
       logger.warn('kept events dropped', { directory, reason: trusted ? 'damaged' : 'power failure' });
       // The clock may have been set back; cursors must not be.
-      this.#last = Math.max(this.#last, ...found.map(({ first }) => first + this.#limits.segmentEvents));
-      this.#setAside(found);
+      this.#last = Math.max(this.#last, ...found.map(({ first }) => first + allowed.segmentEvents));
+      this.#segments.setAside(found);
     }
   }
 
@@ -100,13 +88,13 @@ export class EventLog {
 
   /** Readers at this cursor and above miss nothing. */
   get before(): number {
-    const first = this.#segments[0]?.first;
+    const { first } = this.#segments;
     return first === undefined ? this.#last : first - 1;
   }
 
   /** What is kept, for whoever watches over the disk. */
   get size(): { readonly events: number; readonly bytes: number } {
-    return { events: this.#last - this.before, bytes: this.#segments.reduce((sum, { length }) => sum + length, 0) };
+    return { events: this.#last - this.before, bytes: this.#segments.bytes };
   }
 
   /** Degraded from an event that could not be written to one that can be: those before are not kept then. */
@@ -126,18 +114,13 @@ export class EventLog {
     this.#last += 1;
     if (this.#closed) return this.#last;
     try {
-      const segment = this.#segmentFor(value.length);
-      const record = encodeRecord(value);
-      if (this.#fd === undefined) throw new Error('the file is closed');
-      const written = writeSync(this.#fd, record, 0, record.length, segment.length);
-      if (written < record.length) throw new Error(`only ${written} of ${record.length} bytes were written`);
-      segment.grow(record.length);
+      this.#segments.append(this.#last, encodeRecord(value), value.length);
       this.#failing = undefined;
     } catch (error) {
       const reason = String(error);
       if (!this.#failing) this.#logger.error('event not kept', { directory: this.#directory, error: reason });
       this.#failing = { reason, since: this.#failing?.since ?? Date.now() };
-      this.#forget();
+      this.#segments.forget();
     }
     return this.#last;
   }
@@ -150,7 +133,7 @@ export class EventLog {
     this.assertKept(from.cursor);
     if (from.cursor >= this.#last) return { entries: [], next: from };
     const { segment, offset } = this.#placeAfter(from);
-    const { bytes, values, consumed } = readRecords(segment, offset, this.#openFile(segment));
+    const { bytes, values, consumed } = readRecords(segment, offset, this.#segments.openFile(segment));
     if (values.length === 0) {
       throw new TaskError('DATA_LOSS', `the kept events in ${segment.file} are damaged at byte ${offset + bytes}`);
     }
@@ -171,82 +154,19 @@ export class EventLog {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#endSegment();
     try {
-      for (const { file } of this.#segments) syncFile(file);
+      this.#segments.close();
     } catch (error) {
       this.#logger.error('events not on the disk', { directory: this.#directory, error: String(error) });
     }
   }
 
-  /** The segments in the directory by their first cursors, whatever is in them. */
-  #find(): EventSegment[] {
-    return readdirSync(this.#directory)
-      .flatMap((name) => EventSegment.of(this.#directory, name) ?? [])
-      .toSorted((one, other) => one.first - other.first);
-  }
-
-  /** Takes over what is there: all of it, or nothing where one file does not follow on the other. */
+  /** Takes over what is there: all of it, or nothing. */
   #adopt(found: readonly EventSegment[]): void {
-    const newest = found.at(-1);
-    if (newest === undefined) return;
-    let fd: number | undefined;
     try {
-      for (const [i, segment] of found.entries()) {
-        const next = found[i + 1];
-        if (next !== undefined) segment.closeAt(next.first);
-      }
-      fd = openSync(newest.file, 'r+');
-      newest.scan(fd);
+      this.#last = this.#segments.adopt(found) ?? this.#last;
     } catch (error) {
-      if (fd !== undefined) closeSync(fd);
-      this.#logger.debug('kept events not usable', { file: newest.file, error: String(error) });
-      return;
-    }
-    this.#segments = [...found];
-    this.#fd = fd;
-    this.#last = newest.first + newest.count - 1;
-  }
-
-  /** Keeps the last files that cannot be used for whoever wants to look, and takes them out of the way. */
-  #setAside(found: readonly EventSegment[]): void {
-    for (const name of readdirSync(this.#directory)) {
-      if (name.endsWith('.log.old')) rmSync(path.join(this.#directory, name), { force: true });
-    }
-    for (const { file } of found) renameSync(file, `${file}.old`);
-  }
-
-  #segmentFor(bytes: number): EventSegment {
-    const newest = this.#segments.at(-1);
-    const { segmentEvents, segmentBytes } = this.#limits;
-    const isFull =
-      newest === undefined ||
-      newest.count >= segmentEvents ||
-      (newest.count > 0 && newest.length + bytes > segmentBytes);
-    if (!isFull && this.#fd !== undefined) return newest;
-    this.#endSegment();
-    const segment = EventSegment.at(this.#directory, this.#last);
-    const fd = openSync(segment.file, 'w+', 0o600);
-    this.#fd = fd;
-    this.#segments.push(segment);
-    writeSync(fd, encodeHeader(segment.first), 0, headerLength, 0);
-    this.#trim(bytes);
-    return segment;
-  }
-
-  /** Makes room for `bytes` more. */
-  #trim(bytes: number): void {
-    const { segments, bytes: most } = this.#limits;
-    let total = this.size.bytes + bytes;
-    for (
-      let oldest = this.#segments[0];
-      oldest !== undefined && this.#segments.length > 1;
-      oldest = this.#segments[0]
-    ) {
-      if (this.#segments.length <= segments && total <= most) return;
-      total -= oldest.length;
-      this.#segments.shift();
-      rmSync(oldest.file, { force: true });
+      this.#logger.debug('kept events not usable', { directory: this.#directory, error: String(error) });
     }
   }
 
@@ -254,25 +174,15 @@ export class EventLog {
   #canBegin(): boolean {
     try {
       this.#last += 1;
-      this.#segmentFor(0);
+      this.#segments.begin(this.#last, 0);
       this.#failing = undefined;
       return true;
     } catch {
-      this.#forget();
+      this.#segments.forget();
       return false;
     } finally {
       this.#last -= 1;
     }
-  }
-
-  #endSegment(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
-  }
-
-  #forget(): void {
-    this.#endSegment();
-    for (const { file } of this.#segments.splice(0)) rmSync(file, { force: true });
   }
 
   #placeAfter(from: LogPosition): { readonly segment: EventSegment; readonly offset: number } {
@@ -280,27 +190,12 @@ export class EventLog {
     if (segment !== undefined && offset !== undefined && cursor + 1 < segment.first + segment.count) {
       return { segment, offset };
     }
-    const found = this.#segments.findLast(({ first }) => first <= cursor + 1);
-    if (found === undefined) throw new Error(`no file has event ${cursor + 1}`);
-    return { segment: found, offset: offsetOf(found, cursor + 1 - found.first, this.#openFile(found)) };
-  }
-
-  /** Of the file that is written to. */
-  #openFile(segment: EventSegment): number | undefined {
-    return segment === this.#segments.at(-1) ? this.#fd : undefined;
+    const found = this.#segments.with(cursor + 1);
+    return { segment: found, offset: offsetOf(found, cursor + 1 - found.first, this.#segments.openFile(found)) };
   }
 }
 
 /** Where a root directory's events are. */
 export function eventLogDirectory(metadataDirectory: string): string {
   return path.join(metadataDirectory, 'events');
-}
-
-function syncFile(file: string): void {
-  const fd = openSync(file, 'r');
-  try {
-    fdatasyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

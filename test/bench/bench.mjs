@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 // `npm run bench [-- --quick]`: shimd beside containerd, with the same shim, runc, container and client. Needs root and Debian
 // (scripts/fetch-runtimes.mjs gets the programs). Prints a table; writes it, the figures (JSON) and a picture (SVG) into --out.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fetchRuntimes } from '../../scripts/fetch-runtimes.mjs';
 import { loadApi } from './lib/client.mjs';
 import { Daemon } from './lib/daemons.mjs';
-import { findPrograms, removeCgroups } from './lib/host.mjs';
+import { findPrograms } from './lib/host.mjs';
 import { measureLifecycles, measurePopulation } from './lib/measures.mjs';
 import { drawRatios } from './lib/picture.mjs';
+import { duringRun } from './lib/run.mjs';
 import { inParallel } from './lib/statistics.mjs';
 import { summarize } from './lib/summary.mjs';
 import { formatShortcomings, formatTable, painter } from './lib/table.mjs';
@@ -144,12 +145,10 @@ async function measureAll(subjectOf) {
   return repetitions;
 }
 
-async function main() {
+async function main(run) {
   const manifest = await fetchRuntimes({ say });
   const found = findPrograms(manifest, options.only);
   const build = path.resolve(repository, options.build ?? process.env.SHIMD_BUILD ?? 'dist');
-  const directory = mkdtempSync(path.join(tmpdir(), 'shimd-bench-'));
-  const name = `bench-${process.pid}`;
   const api = await loadApi(build);
   const environment = { ...process.env, PATH: `${path.dirname(found.runc)}:${process.env.PATH}` };
   delete environment.NODE_OPTIONS;
@@ -159,8 +158,9 @@ async function main() {
     turn += 1;
     const daemon = new Daemon({
       kind,
-      directory: path.join(directory, `${turn}`),
-      namespace: `${name}-${turn}`,
+      run,
+      directory: path.join(run.directory, `${turn}`),
+      namespace: `${run.mark}-${turn}`,
       program: found.containerd,
       build,
       api,
@@ -168,17 +168,11 @@ async function main() {
       settings: options.settings,
       nodeArguments: options['node-arguments']?.split(',') ?? [],
     });
-    return { daemon, tasks: new Tasks(daemon.client, runtime, `${name}/${part}-${kind}`) };
+    return { daemon, tasks: new Tasks(daemon.client, runtime, `${run.mark}/${part}-${kind}`) };
   };
   const about = `${found.about}; ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
   const began = Date.now();
-  let repetitions;
-  try {
-    repetitions = await measureAll(subjectOf);
-  } finally {
-    removeCgroups(name);
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const repetitions = await measureAll(subjectOf);
   const rows = summarize(repetitions);
   const seconds = Math.round((Date.now() - began) / 1000);
   const print = (paint) => `${formatTable(rows, paint)}\n\n${formatShortcomings(rows)}\n\n${about}; ${seconds} s`;
@@ -195,7 +189,7 @@ async function main() {
 }
 
 try {
-  await main();
+  await duringRun('bench', say, main);
 } catch (error) {
   console.error(`bench: ${error.message}`);
   process.exitCode = 1;

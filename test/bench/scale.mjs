@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 // `npm run scale -- --tasks N [--runtime runc|process]`: N tasks alive at once in one shimd, made by 16 callers, exec'd into, listed
 // and killed all at once. Fails where an exit is lost, wrong or repeated. --plot runs 10, 100, … up to N and draws what they cost.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fetchRuntimes } from '../../scripts/fetch-runtimes.mjs';
@@ -10,7 +9,8 @@ import { loadApi } from './lib/client.mjs';
 import { drawCosts } from './lib/cost-plot.mjs';
 import { Daemon } from './lib/daemons.mjs';
 import { short } from './lib/figures.mjs';
-import { findPrograms, removeCgroups } from './lib/host.mjs';
+import { findPrograms } from './lib/host.mjs';
+import { duringRun } from './lib/run.mjs';
 import { runScale } from './lib/scale-run.mjs';
 import { columns } from './lib/table.mjs';
 import { containerRuntime, hostRuntime, Tasks } from './lib/tasks.mjs';
@@ -61,13 +61,9 @@ async function environmentOf(runtime, say) {
   return { environment, found, about: found.about.replace(/^containerd and /, '') };
 }
 
-async function main() {
-  const options = parse();
-  if (options.help) {
-    console.log(usage);
-    return;
-  }
-  const say = (line) => console.error(line);
+const say = (line) => console.error(line);
+
+async function main(options, run) {
   say(checkHost(options));
   const build = path.resolve(repository, options.build ?? process.env.SHIMD_BUILD ?? 'dist');
   const { environment, found, about } = await environmentOf(options.runtime, say);
@@ -80,15 +76,15 @@ async function main() {
     : hostRuntime(path.join(build, 'bin/containerd-shim-process-v1'));
   const results = [];
   for (const count of counts) {
-    const directory = mkdtempSync(path.join(tmpdir(), 'shimd-scale-'));
-    const name = `scale-${process.pid}-${count}`;
-    const daemon = new Daemon({ kind: 'shared', directory, namespace: name, build, api, environment });
+    const directory = path.join(run.directory, String(count));
+    const namespace = `${run.mark}-${count}`;
+    const daemon = new Daemon({ kind: 'shared', run, directory, namespace, build, api, environment });
     try {
       await daemon.start();
-      results.push(await runScale({ daemon, tasks: new Tasks(daemon.client, runtime, name), count, say }));
+      const tasks = new Tasks(daemon.client, runtime, `${run.mark}/${count}`);
+      results.push(await runScale({ daemon, tasks, count, say }));
     } finally {
       await daemon.close();
-      removeCgroups(name);
       rmSync(directory, { recursive: true, force: true });
     }
   }
@@ -127,7 +123,9 @@ async function main() {
 }
 
 try {
-  await main();
+  const options = parse();
+  if (options.help) console.log(usage);
+  else await duringRun('scale', say, (run) => main(options, run));
 } catch (error) {
   console.error(`scale: ${error.message}\n${usage}`);
   process.exitCode = 1;

@@ -4,10 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import type { Finished } from '../helpers/program.ts';
 import { busyboxRootfs } from '../helpers/runtimes.ts';
+import { TerminalSession } from '../helpers/terminal-session.ts';
 import { uniqueName } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctrCases, haveCtr } from './lib/ctr-cases.ts';
-import { TerminalSession } from './lib/terminal-session.ts';
 
 describe.skipIf(!haveCtr).each(ctrCases)('$title', ({ generation, placement }) => {
   /** Without `info` and `run --user`. */

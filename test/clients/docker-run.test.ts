@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
+import { TerminalSession } from '../helpers/terminal-session.ts';
 import { uniqueName } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { DockerEngine, image } from './lib/docker-engine.ts';
 import { engineCases, haveEngine } from './lib/engine-cases.ts';
-import { TerminalSession } from './lib/terminal-session.ts';
 
 const none = ['--network', 'none'];
 

@@ -1,13 +1,9 @@
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { adminDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
-import { containerd } from '../../src/shared/proto/gen/task.js';
-import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
 import { CallError } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
-import { jsonAny, processSpec } from '../helpers/spec.ts';
 import {
   addExec,
   createContainer,
@@ -22,113 +18,8 @@ import {
   startTask,
   waitTask,
 } from '../helpers/tasks.ts';
-
-const linuxResources = 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources';
-const execSpec = wireAny(jsonAny(typeUrls.process, processSpec({ args: ['true'] })));
-const resourcesOf = (text: string) => wireAny({ typeUrl: linuxResources, value: Buffer.from(text) });
-
-type Outcomes = Readonly<Record<string, string>>;
-
-const noSuchExec = 'NOT_FOUND process does not exist nope: not found';
-const ok = 'OK';
-
-/** Refused before it is asked what there is. */
-const refusedAnyway: Outcomes = {
-  'kill with signal 0': 'INVALID_ARGUMENT invalid signal 0: give a number from 1 to 64: invalid argument',
-  'kill with signal 200': 'INVALID_ARGUMENT invalid signal 200: give a number from 1 to 64: invalid argument',
-  'kill with signal 4294967295':
-    'INVALID_ARGUMENT invalid signal 4294967295: give a number from 1 to 64: invalid argument',
-  'resize to 65536 columns':
-    'INVALID_ARGUMENT invalid terminal size 65536x24: give at most 65535 each: invalid argument',
-  'resize to 4294967295 rows':
-    'INVALID_ARGUMENT invalid terminal size 80x4294967295: give at most 65535 each: invalid argument',
-  'update without resources': 'INVALID_ARGUMENT update of task <id> has no resources: invalid argument',
-  'checkpoint without a path':
-    'UNIMPLEMENTED checkpoint without an image path: shimd keeps no images, give a directory as image path: not implemented',
-  'exec without an id': 'INVALID_ARGUMENT exec id cannot be empty',
-  'exec with a path as id':
-    'INVALID_ARGUMENT identifier "../x" must match ^[A-Za-z0-9]+(?:[_.-][A-Za-z0-9]+)*$: invalid argument',
-  'exec without a spec': 'INVALID_ARGUMENT exec e has no spec: invalid argument',
-  'delete of an exec without an id': 'INVALID_ARGUMENT exec id cannot be empty',
-};
-
-/** A task that is there, in whatever state: what differs is added. */
-const ofTask: Outcomes = {
-  ...refusedAnyway,
-  get: ok,
-  create: 'ALREADY_EXISTS task <id>: already exists',
-  pids: ok,
-  'close of stdin': ok,
-  'resize to 80 by 24': ok,
-  'start of an unknown exec': noSuchExec,
-  'get of an unknown exec': noSuchExec,
-  'wait for an unknown exec': noSuchExec,
-  'kill of an unknown exec': noSuchExec,
-  'resize of an unknown exec': noSuchExec,
-  'close of stdin of an unknown exec': noSuchExec,
-  'delete of an unknown exec': noSuchExec,
-};
-
-/** Every method that a state could be wrong for, but for create where there is no task, and what would change the state. */
-const nothingThere = (message: string): Outcomes => ({
-  ...Object.fromEntries(Object.keys(ofTask).map((name) => [name, `NOT_FOUND ${message}`])),
-  ...Object.fromEntries(
-    ['start', 'pause', 'resume', 'kill', 'kill of all', 'exec', 'update', 'update with bad JSON'].map((name) => [
-      name,
-      `NOT_FOUND ${message}`,
-    ]),
-  ),
-  checkpoint: `NOT_FOUND ${message}`,
-  wait: `NOT_FOUND ${message}`,
-  delete: `NOT_FOUND ${message}`,
-  ...refusedAnyway,
-});
-
-const badJson = 'UNKNOWN unexpected end of JSON input';
-const notRunning = 'FAILED_PRECONDITION container <id> init process is not running: failed precondition';
-
-/** Nothing here changes the state, so that all of it can be asked of one task. */
-const states = {
-  created: {
-    ...ofTask,
-    exec: notRunning,
-    pause: 'UNKNOWN cannot pause task in created state',
-    resume: 'UNKNOWN cannot resume task in created state',
-    checkpoint: 'UNKNOWN cannot checkpoint a task in created state',
-    update: ok,
-    'update with bad JSON': badJson,
-  },
-  running: {
-    ...ofTask,
-    start: 'INVALID_ARGUMENT cannot start a running process: <id> runs already: invalid argument',
-    resume: 'UNKNOWN cannot resume a running process',
-    delete: 'UNKNOWN cannot delete a running process: <id>: kill it first: unknown',
-    update: ok,
-    'update with bad JSON': badJson,
-  },
-  paused: {
-    ...ofTask,
-    start: 'INVALID_ARGUMENT cannot start a running process: <id> runs already: invalid argument',
-    exec: 'UNKNOWN cannot exec in a paused state',
-    pause: 'UNKNOWN cannot pause a paused container',
-    delete: 'UNKNOWN cannot delete a running process: <id>: kill it first: unknown',
-    update: ok,
-    'update with bad JSON': badJson,
-  },
-  ended: {
-    ...ofTask,
-    start: 'INVALID_ARGUMENT cannot start a stopped process: <id> has ended: invalid argument',
-    exec: notRunning,
-    pause: 'UNKNOWN cannot pause a stopped container',
-    resume: 'UNKNOWN cannot resume a stopped container',
-    checkpoint: 'UNKNOWN cannot checkpoint a stopped container',
-    update: 'UNKNOWN cannot update a stopped container',
-    'update with bad JSON': 'UNKNOWN cannot update a stopped container',
-    kill: 'NOT_FOUND process already finished: not found',
-    'kill of all': 'NOT_FOUND process already finished: not found',
-    wait: ok,
-  },
-} satisfies Record<string, Outcomes>;
+import { callsOf, execSpec } from './lib/bad-state-calls.ts';
+import { nothingThere, type Outcomes, ok, states } from './lib/bad-state-outcomes.ts';
 
 describe.skipIf(!haveRuntimes).each(combinations)('every method with $title', ({ generation, placement }) => {
   let daemon: Daemon;
@@ -156,64 +47,9 @@ describe.skipIf(!haveRuntimes).each(combinations)('every method with $title', ({
     }
   });
 
-  /** The calls by the names of the tables above. */
-  function callsOf(containerId: string): Readonly<Record<string, () => Promise<unknown>>> {
-    const { client } = daemon;
-    const unknown = { containerId, execId: 'nope' };
-    const imagePath = path.join(daemon.directory, 'checkpoint');
-    const checkpointOptions = wireAny({
-      typeUrl: typeUrls.runcCheckpointOptions,
-      value: Buffer.from(containerd.runc.v1.CheckpointOptions.encode({ imagePath }).finish()),
-    });
-    const kill = (signal: number, more: object = {}) =>
-      client.call(tasksDefinition.kill, { containerId, signal, ...more });
-    const resize = (width: number, height: number, of = { containerId, execId: '' }) =>
-      client.call(tasksDefinition.resizePty, { ...of, width, height });
-    const update = (more: object) => client.call(tasksDefinition.update, { containerId, ...more });
-    const exec = (execId: string, more: object = { spec: execSpec }) =>
-      client.call(tasksDefinition.exec, { containerId, execId, ...more });
-    const removeExec = (execId: string) => client.call(tasksDefinition.deleteProcess, { containerId, execId });
-    return {
-      get: () => client.call(tasksDefinition.get, { containerId }),
-      create: () => createTask(daemon, containerId),
-      start: () => client.call(tasksDefinition.start, { containerId }),
-      pause: () => client.call(tasksDefinition.pause, { containerId }),
-      resume: () => client.call(tasksDefinition.resume, { containerId }),
-      wait: () => client.call(tasksDefinition.wait, { containerId }),
-      delete: () => client.call(tasksDefinition.delete, { containerId }),
-      pids: () => client.call(tasksDefinition.listPids, { containerId }),
-      kill: () => kill(9),
-      'kill of all': () => kill(9, { all: true }),
-      'kill with signal 0': () => kill(0),
-      'kill with signal 200': () => kill(200),
-      'kill with signal 4294967295': () => kill(4_294_967_295),
-      'kill of an unknown exec': () => kill(9, { execId: 'nope' }),
-      'resize to 80 by 24': () => resize(80, 24),
-      'resize to 65536 columns': () => resize(65_536, 24),
-      'resize to 4294967295 rows': () => resize(80, 4_294_967_295),
-      'resize of an unknown exec': () => resize(80, 24, unknown),
-      'close of stdin': () => client.call(tasksDefinition.closeIO, { containerId, stdin: true }),
-      'close of stdin of an unknown exec': () => client.call(tasksDefinition.closeIO, { ...unknown, stdin: true }),
-      update: () => update({ resources: resourcesOf('{"memory":{"limit":67108864}}') }),
-      'update without resources': () => update({}),
-      'update with bad JSON': () => update({ resources: resourcesOf('{"memory":') }),
-      checkpoint: () => client.call(tasksDefinition.checkpoint, { containerId, options: checkpointOptions }),
-      'checkpoint without a path': () => client.call(tasksDefinition.checkpoint, { containerId }),
-      exec: () => exec('e'),
-      'exec without an id': () => exec(''),
-      'exec with a path as id': () => exec('../x'),
-      'exec without a spec': () => exec('e', {}),
-      'start of an unknown exec': () => client.call(tasksDefinition.start, unknown),
-      'get of an unknown exec': () => client.call(tasksDefinition.get, unknown),
-      'wait for an unknown exec': () => client.call(tasksDefinition.wait, unknown),
-      'delete of an unknown exec': () => removeExec('nope'),
-      'delete of an exec without an id': () => removeExec(''),
-    };
-  }
-
   /** What each of the calls of a table comes to, in the table's words. */
   async function outcomesOf(id: string, expected: Outcomes): Promise<Outcomes> {
-    const calls = callsOf(id);
+    const calls = callsOf(daemon, id);
     const outcomes: Record<string, string> = {};
     for (const name of Object.keys(expected)) {
       const call = calls[name];

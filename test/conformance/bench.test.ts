@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { containerdOf } from '../helpers/containerd.ts';
 import { processesNaming } from '../helpers/leftovers.ts';
 import { runProgram } from '../helpers/program.ts';
-import { generations, haveRuntimes, repository } from '../helpers/runtimes.ts';
+import { generations, repository } from '../helpers/runtimes.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
 
 const newest = generations.at(-1);
@@ -30,25 +30,6 @@ describe.skipIf(!able)('the benchmark beside containerd', () => {
     for (const { subjects } of rows) expect(Object.keys(subjects)).toEqual(['containerd', 'shared', 'per-task']);
     expect(readFileSync(path.join(out, 'bench.svg'), 'utf8')).toMatch(/^<svg [^]*<\/svg>\n$/);
     expect(existsSync(path.join(out, 'bench.txt'))).toBe(true);
-    expect(processesNaming(out)).toEqual([]);
-  });
-});
-
-describe.skipIf(!haveRuntimes)('the scale run', () => {
-  test.each(['runc', 'process'])('of %s has every exit of tasks that are killed at once', async (runtime) => {
-    const out = makeDirectory();
-    const script = path.join(repository, 'test/bench/scale.mjs');
-    const args = [script, '--tasks', '24', '--runtime', runtime, '--out', out];
-    const result = await runProgram(process.execPath, args, {
-      timeout: 110_000,
-      env: { ...process.env, TMPDIR: out },
-    });
-    expect(result.stderr).not.toContain('scale:');
-    expect(result.code).toBe(0);
-    const { results } = JSON.parse(readFileSync(path.join(out, `scale-${runtime}.json`), 'utf8')) as {
-      readonly results: readonly Readonly<Record<string, number>>[];
-    };
-    expect(results).toMatchObject([{ tasks: 24, lost: 0, wrong: 0, repeated: 0 }]);
     expect(processesNaming(out)).toEqual([]);
   });
 });

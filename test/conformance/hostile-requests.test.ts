@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { adminDefinition, tasksDefinition } from '../../src/shared/grpc/index.ts';
 import { containerd } from '../../src/shared/proto/gen/task.js';
 import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
-import { CallError, failureOf } from '../helpers/api-client.ts';
+import { codeOf, failureOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import {
@@ -20,8 +20,6 @@ import {
   waitTask,
 } from '../helpers/tasks.ts';
 import { uniqueName } from '../helpers/test-run.ts';
-
-const codeOf = (error: unknown): unknown => (error instanceof CallError ? error.code : error);
 
 /** Requests that crash or hang a shim, with everything that it holds: none of them may reach it. */
 describe.skipIf(!haveRuntimes).each(combinations)('with $title', ({ generation, placement }) => {

@@ -8,7 +8,6 @@ import { combinations, haveRuntimes } from '../helpers/runtimes.ts';
 import {
   deleteContainer,
   deleteTask,
-  endTask,
   exitsIn,
   forEach,
   getTask,
@@ -22,9 +21,14 @@ import {
 import { waitFor } from '../helpers/wait-for.ts';
 
 const ids = Array.from({ length: 100 }, (_, index) => `task-${String(index).padStart(3, '0')}`);
-const ending = ids.slice(0, 20);
-const living = ids.slice(20);
+/** Those that end while a thread is gone, those that are killed once there is another, and those that end while the daemon is gone. */
+const [first, killed, second, living] = [ids.slice(0, 20), ids.slice(20, 30), ids.slice(30, 50), ids.slice(50)];
 const sorted = (names: string[]): string[] => names.toSorted((one, other) => one.localeCompare(other));
+
+/** A status of its own where it ended by itself, so that no exit can be mistaken for another's. */
+function statusOf(id: string): number {
+  return first.includes(id) || second.includes(id) ? Number(id.slice(-3)) + 1 : 137;
+}
 
 async function childrenOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
@@ -39,63 +43,33 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
     daemon = await Daemon.start({ generation, placement });
     pids = new Map();
     await forEach(ids, 8, async (id) => {
-      // Ends with a status of its own when it is told to, so that no exit can be mistaken for another's.
-      const number = Number(id.slice(-3)) % 100;
-      const args = ['/bin/sh', '-c', `trap 'exit ${number + 1}' TERM; while :; do sleep 1000 & wait $!; done`];
+      const args = [
+        '/bin/sh',
+        '-c',
+        `trap 'exit ${Number(id.slice(-3)) + 1}' TERM; while :; do sleep 1000 & wait $!; done`,
+      ];
       pids.set(id, await launch(daemon, id, { args }));
     });
+    // A trap that is not set yet would miss its signal.
+    await allTrapping();
   });
 
   afterEach(() => daemon?.[Symbol.asyncDispose]());
 
-  test('outlive a killed daemon, which comes back and knows all of them and how 20 ended meanwhile', async () => {
-    // A trap that is not set yet would miss its signal.
-    await allTrapping();
-    await daemon.kill();
-    for (const id of ending) process.kill(pids.get(id) ?? 0, 'SIGTERM');
-    await waitFor(() => ending.every((id) => !isAlive(pids.get(id) ?? 0)), { doing: '20 tasks to end' });
-    expect(living.filter((id) => !isAlive(pids.get(id) ?? 0))).toEqual([]);
-
-    await daemon.start();
-    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic=="/tasks/exit"`);
-    const tasks = await listTasks(daemon);
-    expect(sorted(tasks.map(({ id }) => id ?? ''))).toEqual(ids);
-    for (const task of tasks) {
-      const id = task.id ?? '';
-      const expected = ending.includes(id)
-        ? { pid: pids.get(id), status: Status.STOPPED, exitStatus: Number(id.slice(-3)) + 1 }
-        : { pid: pids.get(id), status: Status.RUNNING };
-      expect({ id, ...task }).toMatchObject({ id, ...expected });
-    }
-    // The exits that nobody saw are published now, once.
-    await waitFor(() => exitsIn(exits.messages).length >= ending.length, { doing: '20 exits to be published' });
-
-    await forEach(living, 8, async (id) => {
-      const waiting = waitTask(daemon, id);
-      await killTask(daemon, id);
-      expect(await waiting).toMatchObject({ status: 137 });
-      expect(await deleteTask(daemon, id)).toBe(137);
-      await deleteContainer(daemon, id);
-    });
-    await forEach(ending, 8, async (id) => {
-      expect(await waitTask(daemon, id)).toMatchObject({ status: Number(id.slice(-3)) + 1 });
-      expect(await deleteTask(daemon, id)).toBe(Number(id.slice(-3)) + 1);
-      await deleteContainer(daemon, id);
-    });
-    expectOneExitEach(exitsIn(exits.messages));
-    exits.cancel();
+  test('survive a thread and a daemon that are killed, both know how each ended meanwhile, and each exit is told once', async () => {
+    await loseThread();
+    await loseDaemon();
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
-  test('survive a thread that is killed in their middle, and each exit is reported once', async () => {
-    await allTrapping();
+  async function loseThread(): Promise<void> {
     const exits = subscribe(daemon, `namespace==${daemon.namespace},topic=="/tasks/exit"`);
     const before = await daemon.client.call(adminDefinition.listSlots, {});
     const [slot] = before.slots.toSorted((one, other) => (other.tasks ?? 0) - (one.tasks ?? 0));
     expect(slot?.tasks ?? 0).toBeGreaterThan(0);
     // Some end while nobody watches them.
     const restarted = daemon.client.call(adminDefinition.restartSlot, { id: slot?.id ?? 0 });
-    for (const id of ending) process.kill(pids.get(id) ?? 0, 'SIGTERM');
+    for (const id of first) process.kill(pids.get(id) ?? 0, 'SIGTERM');
     await restarted;
     await waitFor(
       async () => {
@@ -104,31 +78,69 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
       },
       { doing: 'the slot to have a new thread' },
     );
-    await waitFor(() => exitsIn(exits.messages).length >= ending.length, { doing: 'the exits of 20 tasks' });
-    expect(living.filter((id) => !isAlive(pids.get(id) ?? 0))).toEqual([]);
+    await waitFor(() => exitsIn(exits.messages).length >= first.length, { doing: 'the exits of 20 tasks' });
+    const others = [...killed, ...second, ...living];
+    expect(others.filter((id) => !isAlive(pids.get(id) ?? 0))).toEqual([]);
     const states = await waitFor(
       async () => {
         const tasks = await listTasks(daemon);
         const running = tasks.filter((task) => task.status === Status.RUNNING).map(({ id }) => id);
-        return running.length === living.length ? tasks : undefined;
+        return running.length === others.length ? tasks : undefined;
       },
       { doing: '80 tasks to be listed as running' },
     );
     expect(states).toHaveLength(ids.length);
-    for (const id of ending) {
-      expect(await getTask(daemon, id)).toMatchObject({ status: Status.STOPPED, exitStatus: Number(id.slice(-3)) + 1 });
+    for (const id of first) {
+      expect(await getTask(daemon, id)).toMatchObject({ status: Status.STOPPED, exitStatus: statusOf(id) });
     }
-    await forEach(living, 8, (id) => endTask(daemon, id));
-    await forEach(ending, 8, async (id) => {
-      await deleteTask(daemon, id);
-      await deleteContainer(daemon, id);
+    await forEach(killed, 8, async (id) => {
+      const waiting = waitTask(daemon, id);
+      await killTask(daemon, id);
+      expect(await waiting).toMatchObject({ status: 137 });
     });
     // A repeated report would follow the first at once.
     await delay(300);
-    expectOneExitEach(exitsIn(exits.messages));
+    expectOneExitEach(exitsIn(exits.messages), [...first, ...killed]);
     exits.cancel();
-    expect(await daemon.settled()).toEqual(nothingLeft);
-  });
+  }
+
+  /** It comes back, knows all of them and how 20 ended meanwhile. */
+  async function loseDaemon(): Promise<void> {
+    await daemon.kill();
+    for (const id of second) process.kill(pids.get(id) ?? 0, 'SIGTERM');
+    await waitFor(() => second.every((id) => !isAlive(pids.get(id) ?? 0)), { doing: '20 tasks to end' });
+    expect(living.filter((id) => !isAlive(pids.get(id) ?? 0))).toEqual([]);
+
+    await daemon.start();
+    const exits = subscribe(daemon, `namespace==${daemon.namespace},topic=="/tasks/exit"`);
+    const tasks = await listTasks(daemon);
+    expect(sorted(tasks.map(({ id }) => id ?? ''))).toEqual(ids);
+    const ended = [...first, ...killed, ...second];
+    for (const task of tasks) {
+      const id = task.id ?? '';
+      const expected = ended.includes(id)
+        ? { pid: pids.get(id), status: Status.STOPPED, exitStatus: statusOf(id) }
+        : { pid: pids.get(id), status: Status.RUNNING };
+      expect({ id, ...task }).toMatchObject({ id, ...expected });
+    }
+    // The exits that nobody saw are published now, once; those that were told are not told again.
+    await waitFor(() => exitsIn(exits.messages).length >= second.length, { doing: '20 exits to be published' });
+
+    await forEach(living, 8, async (id) => {
+      const waiting = waitTask(daemon, id);
+      await killTask(daemon, id);
+      expect(await waiting).toMatchObject({ status: 137 });
+      expect(await deleteTask(daemon, id)).toBe(137);
+      await deleteContainer(daemon, id);
+    });
+    await forEach(ended, 8, async (id) => {
+      expect(await waitTask(daemon, id)).toMatchObject({ status: statusOf(id) });
+      expect(await deleteTask(daemon, id)).toBe(statusOf(id));
+      await deleteContainer(daemon, id);
+    });
+    expectOneExitEach(exitsIn(exits.messages), [...second, ...living]);
+    exits.cancel();
+  }
 
   async function allTrapping(): Promise<void> {
     for (const [id, pid] of pids) {
@@ -137,15 +149,14 @@ describe.skipIf(!haveRuntimes).each(combinations)('100 tasks with $title', ({ ge
     }
   }
 
-  function expectOneExitEach(exits: ReturnType<typeof exitsIn>): void {
-    expect(sorted(exits.map(({ container }) => container))).toEqual(ids);
+  function expectOneExitEach(exits: ReturnType<typeof exitsIn>, expected: string[]): void {
+    expect(sorted(exits.map(({ container }) => container))).toEqual(expected);
     for (const exit of exits) {
-      const own = Number(exit.container.slice(-3)) + 1;
       expect(exit).toEqual({
         container: exit.container,
         process: exit.container,
         pid: pids.get(exit.container),
-        status: ending.includes(exit.container) ? own : 137,
+        status: statusOf(exit.container),
       });
     }
   }

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
-import { busyboxRootfs, combinations, haveRuntimes } from '../helpers/runtimes.ts';
+import { busyboxRootfs, haveRuntimes, oneOfEach } from '../helpers/runtimes.ts';
 import { uniqueName } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
 const shell = (script: string): string[] => ['--rootfs', busyboxRootfs, '--', '/bin/sh', '-c', script];
 
-describe.skipIf(!haveRuntimes).each(combinations)('shimd run with $title', ({ generation, placement }) => {
+describe.skipIf(!haveRuntimes).each(oneOfEach)('shimd run with $title', ({ generation, placement }) => {
   let daemon: Daemon;
 
   beforeAll(async () => {

@@ -3,9 +3,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { tasksDefinition } from '../../src/shared/grpc/index.ts';
-import { containerd } from '../../src/shared/proto/gen/task.js';
-import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
-import { CallError } from '../helpers/api-client.ts';
+import { codeOf } from '../helpers/api-client.ts';
+import { checkpoint, criuPrograms, fromImage } from '../helpers/checkpoints.ts';
 import { counter, numbersIn, untilCounted } from '../helpers/counter.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { processesNaming } from '../helpers/leftovers.ts';
@@ -24,20 +23,6 @@ import {
 import { makeDirectory } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { StallingRunc } from './lib/stalling-runc.ts';
-
-const { CheckpointOptions, Options } = containerd.runc.v1;
-const programs = criuDirectory === undefined ? [] : [criuDirectory];
-
-function checkpoint(daemon: Daemon, directory: string, exit: boolean): Promise<unknown> {
-  const value = CheckpointOptions.encode({ imagePath: directory, exit }).finish();
-  const options = wireAny({ typeUrl: typeUrls.runcCheckpointOptions, value });
-  return daemon.client.call(tasksDefinition.checkpoint, { containerId: 'counter', options });
-}
-
-const fromImage = (directory: string) =>
-  wireAny({ typeUrl: typeUrls.runcOptions, value: Options.encode({ criuImagePath: directory }).finish() });
-
-const codeOf = (error: unknown): unknown => (error instanceof CallError ? error.code : error);
 
 const moments = ['before', 'during', 'after'] as const;
 
@@ -85,7 +70,7 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinati
   ({ generation, placement }) => {
     async function setUp() {
       const stalling = new StallingRunc();
-      const daemon = await Daemon.start({ generation, placement, programs: [stalling.directory, ...programs] });
+      const daemon = await Daemon.start({ generation, placement, programs: [stalling.directory, ...criuPrograms] });
       const [log, image] = [path.join(makeDirectory(), 'log'), path.join(makeDirectory(), 'image')];
       const uri = pathToFileURL(log).href;
       const stdio = { stdout: uri, stderr: uri };
@@ -102,7 +87,7 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinati
       async (moment, exit) => {
         const { stalling, daemon: started, log, image } = await setUp();
         await using daemon = started;
-        await cutOff(daemon, stalling, moment, 'checkpoint', () => checkpoint(daemon, image, exit));
+        await cutOff(daemon, stalling, moment, 'checkpoint', () => checkpoint(daemon, 'counter', image, exit));
         await expectUsable(daemon, log);
       },
     );
@@ -112,7 +97,7 @@ describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinati
       async (moment) => {
         const { stalling, daemon: started, log, image, stdio, own } = await setUp();
         await using daemon = started;
-        await checkpoint(daemon, image, true);
+        await checkpoint(daemon, 'counter', image, true);
         await waitTask(daemon, 'counter');
         await deleteTask(daemon, 'counter');
         await createTask(daemon, 'counter', { ...stdio, options: fromImage(image) });

@@ -5,9 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { pack } from 'tar-stream';
 import { describe, expect, test } from 'vitest';
 import { tasksDefinition } from '../../src/shared/grpc/index.ts';
-import { containerd } from '../../src/shared/proto/gen/task.js';
-import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
 import { failureOf } from '../helpers/api-client.ts';
+import { checkpoint, fromDirectory, fromImage, criuPrograms as programs } from '../helpers/checkpoints.ts';
 import { counter, numbersIn, untilCounted } from '../helpers/counter.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { FifoOutput, makeFifo } from '../helpers/fifo.ts';
@@ -23,44 +22,12 @@ import {
   Status,
   startTask,
   waitTask,
+  withPts,
 } from '../helpers/tasks.ts';
 import { makeDirectory } from '../helpers/test-run.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 
-const { CheckpointOptions, Options } = containerd.runc.v1;
-const programs = criuDirectory === undefined ? [] : [criuDirectory];
-
 const uri = (file: string): string => pathToFileURL(file).href;
-
-async function checkpoint(daemon: Daemon, id: string, directory: string, exit: boolean): Promise<void> {
-  const value = CheckpointOptions.encode({ imagePath: directory, exit }).finish();
-  await daemon.client.call(tasksDefinition.checkpoint, {
-    containerId: id,
-    options: wireAny({ typeUrl: typeUrls.runcCheckpointOptions, value }),
-  });
-}
-
-/** As containerd's Go client says it. */
-const fromImage = (directory: string) =>
-  wireAny({ typeUrl: typeUrls.runcOptions, value: Options.encode({ criuImagePath: directory }).finish() });
-/** As containerd's CRI service says it. */
-const fromDirectory = (directory: string) => ({ annotations: { RestoreFromPath: directory } });
-
-/** A terminal's other end is a file in here. */
-const withPts = {
-  more: {
-    mounts: [
-      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=65536k'] },
-      {
-        destination: '/dev/pts',
-        type: 'devpts',
-        source: 'devpts',
-        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
-      },
-    ],
-  },
-};
 
 describe.skipIf(!haveRuntimes || criuDirectory === undefined).each(slowCombinations)(
   'a checkpoint with $title',

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { adminDefinition } from '../../src/shared/grpc/index.ts';
-import { CallError } from '../helpers/api-client.ts';
+import { codeOf } from '../helpers/api-client.ts';
 import { Daemon, nothingLeft } from '../helpers/daemon.ts';
 import { isAlive } from '../helpers/leftovers.ts';
 import { haveRuntimes, slowCombinations } from '../helpers/runtimes.ts';
@@ -20,8 +20,6 @@ import {
 } from '../helpers/tasks.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { StallingRunc } from './lib/stalling-runc.ts';
-
-const codeOf = (error: unknown): unknown => (error instanceof CallError ? error.code : error);
 
 /** Files that a create makes in the bundle, in this order. */
 const files = ['config.json', 'task.json', 'shim-binary-path', 'bootstrap.json', 'shim.json', 'processes.jsonl'];
@@ -55,6 +53,16 @@ describe.skipIf(!haveRuntimes).each(slowCombinations)('a create with $title', ({
     }
   }
 
+  /** Has runc stop at a moment of the task's create. */
+  async function stallAt(moment: 'before' | 'after'): Promise<StallingRunc> {
+    const runc = new StallingRunc();
+    daemon = await Daemon.start({ generation, placement, programs: [runc.directory] });
+    await launch(daemon, 'neighbour');
+    await createContainer(daemon, 'task');
+    runc.stall(moment, 'create', path.join(daemon.namespace, 'task'));
+    return runc;
+  }
+
   const own = placement === 'per-task' ? files : files.filter((name) => !/shim|bootstrap/.test(name));
 
   test.each(own)('that is cut off by kill -9 once %s is there leaves a task that works, or nothing', async (name) => {
@@ -72,11 +80,7 @@ describe.skipIf(!haveRuntimes).each(slowCombinations)('a create with $title', ({
   test.each(['before', 'after'] as const)(
     'that is cut off by kill -9 %s runc has made the container leaves a task that works, or nothing',
     async (moment) => {
-      const runc = new StallingRunc();
-      daemon = await Daemon.start({ generation, placement, programs: [runc.directory] });
-      await launch(daemon, 'neighbour');
-      await createContainer(daemon, 'task');
-      runc.stall(moment, 'create', path.join(daemon.namespace, 'task'));
+      const runc = await stallAt(moment);
       const creating = createTask(daemon, 'task').catch(() => undefined);
       await runc.reached(moment, 'create');
       await daemon.kill();
@@ -90,11 +94,7 @@ describe.skipIf(!haveRuntimes).each(slowCombinations)('a create with $title', ({
   test.each(['before', 'after'] as const)(
     'that its caller gives up %s runc has made the container leaves nothing, and its id works again',
     async (moment) => {
-      const runc = new StallingRunc();
-      daemon = await Daemon.start({ generation, placement, programs: [runc.directory] });
-      await launch(daemon, 'neighbour');
-      await createContainer(daemon, 'task');
-      runc.stall(moment, 'create', path.join(daemon.namespace, 'task'));
+      const runc = await stallAt(moment);
       const creating = createTask(daemon, 'task', { budget: 1500 });
       await expect(creating).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
       runc.release(moment, 'create');

@@ -136,3 +136,8 @@ export async function failureOf(promise: Promise<unknown>): Promise<CallError> {
   }
   throw new Error(`expected a failure, got ${JSON.stringify(answer)}`);
 }
+
+/** For `catch`: the code of a call that failed, or another error itself. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof CallError ? error.code : error;
+}

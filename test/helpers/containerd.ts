@@ -1,31 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { containerdConfig } from './containerd-config.mjs';
 import { isAlive, mountsNaming, processesNaming } from './leftovers.ts';
 import { type Finished, Program, type RunOptions, runProgram } from './program.ts';
 import type { Generation } from './runtimes.ts';
 import { makeDirectory, noteSocket, uniqueName } from './test-run.ts';
 import { waitFor } from './wait-for.ts';
-
-/** What a task service needs none of. A name that a generation does not have is no error. */
-const unneeded = [
-  'io.containerd.cri.v1.images',
-  'io.containerd.cri.v1.runtime',
-  'io.containerd.differ.v1.erofs',
-  'io.containerd.grpc.v1.cri',
-  'io.containerd.image-verifier.v1.bindir',
-  'io.containerd.internal.v1.opt',
-  'io.containerd.internal.v1.restart',
-  'io.containerd.internal.v1.tracing',
-  'io.containerd.nri.v1.nri',
-  'io.containerd.podsandbox.controller.v1.podsandbox',
-  'io.containerd.snapshotter.v1.blockfile',
-  'io.containerd.snapshotter.v1.btrfs',
-  'io.containerd.snapshotter.v1.devmapper',
-  'io.containerd.snapshotter.v1.erofs',
-  'io.containerd.snapshotter.v1.overlayfs',
-  'io.containerd.snapshotter.v1.zfs',
-  'io.containerd.tracing.processor.v1.otlp',
-];
 
 /** containerd's own program beside a generation's ctr; it is not everywhere that ctr is. */
 export function containerdOf(generation: Generation): string | undefined {
@@ -44,18 +24,7 @@ export class Containerd implements AsyncDisposable {
   private constructor(generation: Generation, program: string) {
     this.#generation = generation;
     const config = path.join(this.directory, 'config.toml');
-    writeFileSync(
-      config,
-      [
-        'version = 2',
-        `root = "${this.directory}/root"`,
-        `state = "${this.#state}"`,
-        `temp = "${this.directory}/tmp"`,
-        `disabled_plugins = ${JSON.stringify(unneeded)}`,
-        `[grpc]\n  address = "${this.#socket}"`,
-        `[ttrpc]\n  address = "${this.#socket}.ttrpc"`,
-      ].join('\n'),
-    );
+    writeFileSync(config, containerdConfig(this.directory, this.#socket));
     this.#program = new Program(program, ['--config', config], { env: environment(), timeout: 300_000 });
   }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   adminDefinition,
@@ -7,33 +7,17 @@ import {
   tasksDefinition,
   versionDefinition,
 } from '../../src/shared/grpc/index.ts';
-import { sandboxesDirectory, sharedShimsDirectory } from '../../src/shared/layout.ts';
+import { sharedShimsDirectory } from '../../src/shared/layout.ts';
 import { ApiClient } from './api-client.ts';
+import { bundlesIn, shimSocketsIn } from './bundles.ts';
+import type { DaemonOptions } from './daemon-options.ts';
 import { cgroupsNaming, isAlive, mountsNaming, processesNaming } from './leftovers.ts';
 import { type Finished, mainProgram, Program, type RunOptions } from './program.ts';
-import { type Generation, type Placement, runc } from './runtimes.ts';
+import { type Generation, runc } from './runtimes.ts';
 import { makeDirectory, noteSocket, uniqueName } from './test-run.ts';
 import { waitFor } from './wait-for.ts';
 
-export interface DaemonOptions {
-  /** Whose shim is on PATH; none where left out. */
-  readonly generation?: Generation;
-  /** Placement of every runtime, with a short grace for idle shims; the daemon's own choice where left out. */
-  readonly placement?: Placement;
-  /** Default 2. */
-  readonly workers?: number;
-  /** Directories put before PATH, e.g. of fixture shims. */
-  readonly programs?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-  /** TOML, after what `placement` makes. */
-  readonly config?: string;
-  /** Default: a directory of its own. */
-  readonly state?: string;
-  /** Most descriptors that it may have open; what this process may where left out. */
-  readonly nofile?: number;
-  /** More arguments of `serve`. */
-  readonly args?: readonly string[];
-}
+export type { DaemonOptions } from './daemon-options.ts';
 
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -211,14 +195,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Addresses of the shims whose bundles are there, as file paths. */
   shimSockets(): string[] {
-    return filesNamed(this.state, 'bootstrap.json').flatMap((file) => {
-      try {
-        const { address } = JSON.parse(readFileSync(file, 'utf8')) as { address?: string };
-        return address ? [address.replace(/^unix:\/\//, '')] : [];
-      } catch {
-        return [];
-      }
-    });
+    return shimSocketsIn(this.state);
   }
 
   /** Has the check at the end look for the shims that are there now. */
@@ -245,16 +222,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Directories of tasks and of shared shims, in both trees, hidden ones included. */
   bundles(): string[] {
-    const found: string[] = [];
-    for (const directory of [this.state, this.root]) {
-      for (const entry of entries(path.join(directory, this.namespace))) {
-        const file = path.join(directory, this.namespace, entry);
-        if (entry === sharedShimsDirectory || entry === sandboxesDirectory)
-          found.push(...entries(file).map((shim) => path.join(file, shim)));
-        else found.push(file);
-      }
-    }
-    return found;
+    return [this.state, this.root].flatMap((directory) => bundlesIn(path.join(directory, this.namespace)));
   }
 
   /**
@@ -282,8 +250,9 @@ export class Daemon implements AsyncDisposable {
     this.noteSockets();
     if (this.running) {
       await this.#destroyEverything().catch(() => undefined);
-      // What the daemon still has to end, idle shims too, before it is told to stop and leave the rest running.
-      await this.settled();
+      // What the daemon still has to end before it is told to stop and leave the rest running; idle shims too, where it
+      // does not keep them for long.
+      await this.settled({ sharedShims: this.#options.placement === undefined });
       const ended = this.stop();
       await waitFor(() => !this.running, { budget: 10_000, doing: 'the daemon to stop' }).catch(() => this.kill());
       await ended;
@@ -321,26 +290,4 @@ export class Daemon implements AsyncDisposable {
       ),
     );
   }
-}
-
-function entries(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-/** Files called `name` in the bundles below `state`: two or three levels down. */
-function filesNamed(state: string, name: string): string[] {
-  const found: string[] = [];
-  const walk = (directory: string, depth: number): void => {
-    if (existsSync(path.join(directory, name))) found.push(path.join(directory, name));
-    if (depth === 0) return;
-    for (const entry of entries(directory)) {
-      if (entry !== 'rootfs') walk(path.join(directory, entry), depth - 1);
-    }
-  };
-  walk(state, 3);
-  return found;
 }

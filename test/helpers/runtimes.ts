@@ -102,6 +102,11 @@ export const combinations: readonly Combination[] = haveRuntimes
     )
   : [{ title: 'real runtimes, of which there are none here', generation: absent, placement: 'per-task' }];
 
+/** Each generation once, shared where that is safe: for what a client sees of a shim and not of its placement. */
+export const oneOfEach: readonly Combination[] = haveRuntimes
+  ? combinations.filter(({ generation, placement }) => placement === placementsOf(generation).at(-1))
+  : combinations;
+
 /**
  * `combinations` for suites that take minutes: where SHIMD_SHORT=1 asks for the short form, the newest shim with a task each
  * and the one before it shared.

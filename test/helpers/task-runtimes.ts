@@ -3,7 +3,7 @@ import { typeUrls, wireAny } from '../../src/shared/wire/any.ts';
 import type { Daemon, DaemonOptions } from './daemon.ts';
 import { combinations, generations, haveRuntimes } from './runtimes.ts';
 import { jsonAny, processSpec, type WireAny } from './spec.ts';
-import { type ContainerOptions, createContainer } from './tasks.ts';
+import { createContainer, withPts } from './tasks.ts';
 
 export interface ProgramOptions {
   readonly terminal?: boolean;
@@ -21,29 +21,13 @@ export interface TaskRuntime {
   processOf(args: readonly string[]): WireAny;
 }
 
-/** A terminal's other end is a file in here. */
-const withPts = (): ContainerOptions => ({
-  more: {
-    mounts: [
-      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=65536k'] },
-      {
-        destination: '/dev/pts',
-        type: 'devpts',
-        source: 'devpts',
-        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
-      },
-    ],
-  },
-});
-
 function runcRuntime({ title, generation, placement }: (typeof combinations)[number]): TaskRuntime {
   return {
     title,
     isHere: haveRuntimes,
     daemon: { generation, placement },
     createContainer: (daemon, id, args, { terminal = false } = {}) =>
-      createContainer(daemon, id, { args, ...(terminal ? { terminal, ...withPts() } : {}) }),
+      createContainer(daemon, id, { args, ...(terminal ? { terminal, ...withPts } : {}) }),
     processOf: (args) => wireAny(jsonAny(typeUrls.process, processSpec({ args }))),
   };
 }

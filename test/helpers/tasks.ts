@@ -31,6 +31,22 @@ export async function createContainer(daemon: Daemon, id: string, options: Conta
   });
 }
 
+/** A terminal's other end is a file in /dev/pts. */
+export const withPts: ContainerOptions = {
+  more: {
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=65536k'] },
+      {
+        destination: '/dev/pts',
+        type: 'devpts',
+        source: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+      },
+    ],
+  },
+};
+
 export interface TaskOptions {
   readonly stdin?: string;
   readonly stdout?: string;

@@ -164,7 +164,7 @@ describe('the health of the daemon', () => {
   });
 
   test('tells of a service that ends soon after each restart', async () => {
-    await start({ config: '[restart]\nhealthy_after = "2s"\ninterval = "500ms"\n' });
+    await start({ config: '[restart]\nhealthy_after = "2s"\ninterval = "500ms"\n[placement]\nidle_grace = "1s"\n' });
     const id = uniqueName('s');
     const flag = path.join(daemon.directory, 'run');
     const script = `test -e ${flag} && exec sleep 3600; exit 7`;
@@ -179,7 +179,7 @@ describe('the health of the daemon', () => {
     // It has to run for a while to be well.
     await until('restart-monitor', 'ok');
     expect((await daemon.shimd(['rm', '-f', id])).code).toBe(0);
-    expect(await daemon.settled({ budget: 20_000 })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   }, 90_000);
 
   test.skipIf(process.getuid?.() !== 0)(

@@ -20,7 +20,7 @@ describe('a daemon whose shims are configured', () => {
   beforeAll(async () => {
     daemon = await Daemon.start({
       programs: [fixtureShims],
-      config: `[shim]\nsocket_directory = "${sockets}"\n[shim.environment]\nCOLOUR = "blue"\n`,
+      config: `[placement]\nidle_grace = "1s"\n[shim]\nsocket_directory = "${sockets}"\n[shim.environment]\nCOLOUR = "blue"\n`,
     });
   });
 
@@ -68,6 +68,6 @@ describe('a daemon whose shims are configured', () => {
     expect(environment).toContain(`NAMESPACE=${daemon.namespace}`);
     expect(daemon.shimSockets().map((socket) => path.dirname(socket))).toEqual([sockets]);
     await endTask(daemon, 'configured');
-    expect(await daemon.settled({ budget: 20_000 })).toEqual(nothingLeft);
+    expect(await daemon.settled()).toEqual(nothingLeft);
   });
 });

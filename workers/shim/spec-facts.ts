@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../src/shared/errors/index.ts';
+import { type Json, listOf, objectOf } from '../../src/shared/json-fields.ts';
 
 /** The little that a worker has to know of an OCI spec. */
 export interface SpecFacts {
@@ -11,12 +12,6 @@ export interface SpecFacts {
   /** The init process's arguments. */
   readonly args: readonly string[];
 }
-
-type Json = Readonly<Record<string, unknown>>;
-
-const objectOf = (value: unknown): Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value)) : {};
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 function mappedGroupOf(linux: Json): number | undefined {
   const own = listOf(linux['namespaces'])

@@ -1,44 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { containerdConfig } from '../../helpers/containerd-config.mjs';
 import { Client } from './client.mjs';
-import { cpuOf, descendantsOf, isAlive, pssOf, shimsBelow } from './processes.mjs';
-
-/** What a task service needs none of; containerd is measured without it. A name that it does not have is no error. */
-const unneeded = [
-  'io.containerd.cri.v1.images',
-  'io.containerd.cri.v1.runtime',
-  'io.containerd.differ.v1.erofs',
-  'io.containerd.grpc.v1.cri',
-  'io.containerd.image-verifier.v1.bindir',
-  'io.containerd.internal.v1.opt',
-  'io.containerd.internal.v1.restart',
-  'io.containerd.internal.v1.tracing',
-  'io.containerd.nri.v1.nri',
-  'io.containerd.podsandbox.controller.v1.podsandbox',
-  'io.containerd.snapshotter.v1.blockfile',
-  'io.containerd.snapshotter.v1.btrfs',
-  'io.containerd.snapshotter.v1.devmapper',
-  'io.containerd.snapshotter.v1.erofs',
-  'io.containerd.snapshotter.v1.overlayfs',
-  'io.containerd.snapshotter.v1.zfs',
-  'io.containerd.tracing.processor.v1.otlp',
-];
+import { endProcesses, leftBelow, removeSockets } from './leftovers.mjs';
+import { cpuOf, pssOf, shimsBelow } from './processes.mjs';
 
 function containerdCommand({ program, directory, socket }) {
   const config = path.join(directory, 'config.toml');
-  writeFileSync(
-    config,
-    [
-      'version = 2',
-      `root = "${directory}/root"`,
-      `state = "${directory}/state"`,
-      `temp = "${directory}/tmp"`,
-      `disabled_plugins = ${JSON.stringify(unneeded)}`,
-      `[grpc]\n  address = "${socket}"`,
-      `[ttrpc]\n  address = "${socket}.ttrpc"`,
-    ].join('\n'),
-  );
+  writeFileSync(config, containerdConfig(directory, socket));
   return [program, ['--config', config, '--log-level', 'error']];
 }
 
@@ -50,32 +20,25 @@ function shimdCommand({ build, directory, socket, placement, settings = '', node
   return [process.execPath, [...nodeArguments, path.join(build, 'src/main.js'), ...args]];
 }
 
-/** Where a shim listens, as its bundle says; undefined where that is gone. */
-function socketOf(pid) {
-  try {
-    return JSON.parse(readFileSync(`/proc/${pid}/cwd/bootstrap.json`, 'utf8')).address.replace(/^unix:\/\//, '');
-  } catch {
-    return undefined;
-  }
-}
-
 /** One daemon that is measured: private, killed and started again at will. */
 export class Daemon {
   #child;
   #command;
   #environment;
+  #run;
 
   /**
-   * `kind` is 'containerd' or a placement of shimd's. `directory` is the daemon's own; it is made, and not removed.
-   * `environment` has runc on its PATH.
+   * `kind` is 'containerd' or a placement of shimd's, `run` what it is a part of. `directory` is the daemon's own; it is made,
+   * and not removed. `environment` has runc on its PATH.
    */
   constructor(options) {
-    const { kind, directory, namespace, api, environment } = options;
+    const { kind, directory, namespace, api, environment, run } = options;
     mkdirSync(directory, { recursive: true });
     this.kind = kind;
     this.directory = directory;
     this.socket = path.join(directory, 'd.sock');
     this.#environment = environment;
+    this.#run = run;
     const common = { ...options, socket: this.socket, placement: kind };
     this.#command = kind === 'containerd' ? containerdCommand(common) : shimdCommand(common);
     this.client = new Client(this.socket, namespace, api);
@@ -87,11 +50,13 @@ export class Daemon {
 
   /** Starts it; resolves to the milliseconds until the tasks could be listed. */
   async start() {
+    this.#run.check();
     const log = openSync(path.join(this.directory, 'log'), 'a');
     const began = performance.now();
     const [program, args] = this.#command;
     const child = spawn(program, args, { env: this.#environment, stdio: ['ignore', log, log] });
     this.#child = child;
+    if (child.pid !== undefined) this.#run.take(child.pid);
     child.gone = new Promise((resolve) => child.once('exit', resolve));
     const { tasksDefinition } = this.client.api;
     await Promise.race([
@@ -128,15 +93,9 @@ export class Daemon {
   async close() {
     this.client.close();
     await this.end('SIGTERM');
-    const shims = this.shims();
-    // Tasks are there only where a measurement failed; without their shim nobody would know whose they were.
-    const tasks = descendantsOf(shims);
-    for (const pid of shims) {
-      const socket = socketOf(pid);
-      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-      // It may be in a directory that all daemons of the host share.
-      if (socket) rmSync(socket, { force: true });
-    }
-    for (const pid of tasks) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    const forgetSockets = removeSockets(this.directory);
+    // Tasks are there only where a measurement failed.
+    await endProcesses(() => leftBelow(this.directory));
+    forgetSockets();
   }
 }

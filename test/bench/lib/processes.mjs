@@ -45,6 +45,17 @@ export function shimsBelow(directory) {
     .map(Number);
 }
 
+/** Pids of the daemons whose configuration is below `directory`. */
+export function daemonsBelow(directory) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      const args = read(`/proc/${pid}/cmdline`).split('\0');
+      return args.some((arg, at) => args[at - 1] === '--config' && arg.startsWith(`${directory}${path.sep}`));
+    })
+    .map(Number);
+}
+
 /** Pids of everything that these have started, and that in its turn. */
 export function descendantsOf(pids) {
   const children = new Map();

@@ -1,39 +1,15 @@
-import pty, { type IPty } from '@lydell/node-pty';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon, nothingLeft } from '../../helpers/daemon.ts';
 import { mainProgram } from '../../helpers/program.ts';
 import { busyboxRootfs, generations } from '../../helpers/runtimes.ts';
+import { TerminalSession } from '../../helpers/terminal-session.ts';
 import { uniqueName } from '../../helpers/test-run.ts';
-import { waitFor } from '../../helpers/wait-for.ts';
 
 const newest = generations.at(-1);
 
-/** A command in a terminal of 100 by 30 characters. */
-class Session {
-  readonly terminal: IPty;
-  readonly ended: Promise<number>;
-  output = '';
-
-  constructor(command: readonly string[], env: NodeJS.ProcessEnv) {
-    const [file = '', ...args] = command;
-    this.terminal = pty.spawn(file, args, { cols: 100, rows: 30, env: { ...env, TERM: 'xterm' } });
-    this.terminal.onData((text) => {
-      this.output += text;
-    });
-    this.ended = new Promise((resolve) => {
-      this.terminal.onExit(({ exitCode }) => resolve(exitCode));
-    });
-  }
-
-  async shows(text: string | RegExp): Promise<void> {
-    const found = () => (typeof text === 'string' ? this.output.includes(text) : text.test(this.output));
-    await waitFor(found, { doing: `the terminal to show ${String(text)}; it shows ${JSON.stringify(this.output)}` });
-  }
-}
-
 describe.skipIf(newest === undefined)('a command in a terminal', () => {
   let daemon: Daemon;
-  const sessions: Session[] = [];
+  const sessions: TerminalSession[] = [];
 
   beforeAll(async () => {
     daemon = await Daemon.start(newest === undefined ? {} : { generation: newest });
@@ -41,8 +17,7 @@ describe.skipIf(newest === undefined)('a command in a terminal', () => {
 
   afterEach(async () => {
     for (const session of sessions.splice(0)) {
-      session.terminal.kill('SIGKILL');
-      await session.ended;
+      await session.close();
     }
     expect(await daemon.settled({ sharedShims: true })).toEqual(nothingLeft);
   });
@@ -59,13 +34,14 @@ describe.skipIf(newest === undefined)('a command in a terminal', () => {
     ...args,
   ];
 
-  const open = (command: readonly string[]): Session => {
-    const session = new Session(command, daemon.environment);
+  const open = (command: readonly string[]): TerminalSession => {
+    const [file = '', ...args] = command;
+    const session = new TerminalSession({ file, args, env: daemon.environment });
     sessions.push(session);
     return session;
   };
 
-  const inTerminal = (script: string): Session =>
+  const inTerminal = (script: string): TerminalSession =>
     open(client('run', '--rm', '-t', '--rootfs', busyboxRootfs, '--', '/bin/sh', '-c', script));
 
   test('has one, of the size of ours, and exits with its status', async () => {

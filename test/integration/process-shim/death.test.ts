@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containerd } from '../../../src/shared/proto/gen/task.js';
-import { eventually, Ground, isRoot, isRunning, nobody, type Shim } from './shim.ts';
+import { Ground } from './ground.ts';
+import { eventually, isRoot, isRunning, nobody } from './host.ts';
+import type { Shim } from './shim.ts';
 
 const users = isRoot ? [undefined, nobody] : [undefined];
 

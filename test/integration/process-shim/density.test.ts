@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { eventually, Ground } from './shim.ts';
+import { Ground } from './ground.ts';
+import { eventually } from './host.ts';
 
 /** Kibibytes that a process has for itself, shared pages by share. */
 function pss(pid: number): number {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually, Ground, isRoot, isRunning, nobody, type Shim } from './shim.ts';
+import { Ground } from './ground.ts';
+import { eventually, isRoot, isRunning, nobody } from './host.ts';
+import type { Shim } from './shim.ts';
 
 const users = isRoot ? [undefined, nobody] : [undefined];
 

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readTaskRecord } from '../../../src/process-shim/task-record.ts';
 import { io } from '../../../src/shared/proto/gen/metrics.js';
-import { eventually, Ground, isRoot, isRunning, nobody, type Shim } from './shim.ts';
+import { Ground } from './ground.ts';
+import { eventually, isRoot, isRunning, nobody } from './host.ts';
+import type { Shim } from './shim.ts';
 
 /** Whether the host gives root a hierarchy of version 1 for every controller, as the shim's own tests need it. */
 const hasFirst = ['cpu', 'memory', 'pids', 'freezer'].every((name) =>

@@ -12,7 +12,8 @@ import {
 } from '../../../src/events/index.ts';
 import { silentLogger } from '../../../src/shared/log/logger.ts';
 import { timestampOf } from '../../../src/shared/wire/timestamp.ts';
-import { EventLog, type EventLogLimits } from '../../../src/store/event-log.ts';
+import { EventLog } from '../../../src/store/event-log.ts';
+import type { EventLogLimits } from '../../../src/store/event-segments.ts';
 
 function openTail(limits: Partial<EventLogLimits> = {}): { tail: EventTail; directory: string } {
   const directory = mkdtempSync(path.join(tmpdir(), 'shimd-events-'));

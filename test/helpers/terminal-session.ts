@@ -1,5 +1,5 @@
 import pty, { type IPty } from '@lydell/node-pty';
-import { waitFor } from '../../helpers/wait-for.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface Command {
   readonly file: string;

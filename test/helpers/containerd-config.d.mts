@@ -1,0 +1,1 @@
+export function containerdConfig(directory: string, socket: string): string;
