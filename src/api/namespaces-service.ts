@@ -53,10 +53,9 @@ export function namespacesService(options: NamespacesServiceOptions): Service<ty
       return { namespace: writeNamespace(updated) };
     }),
 
-    delete: unary(namespacesDefinition.delete, async (request, context) => {
+    delete: unary(namespacesDefinition.delete, async (request) => {
       const name = parseNamespace(request.name);
-      const running = await tasks.list(name, context.limits);
-      await namespaces.delete(name, running.length > 0 ? ['tasks'] : []);
+      await namespaces.delete(name, tasks.hasTasks(name) ? ['tasks'] : []);
       exchange.publish(namespaceDeleted(name));
       return {};
     }),

@@ -91,6 +91,8 @@ export interface TaskManager {
   destroy(task: TaskRef, call?: CallLimits): Promise<Exit>;
   get(process: ProcessRef, call?: CallLimits): Promise<TaskProcess>;
   list(namespace?: Namespace, call?: CallLimits): Promise<readonly TaskProcess[]>;
+  /** True while there is a task in the namespace, also one that is being made, which no list has. */
+  hasTasks(namespace: Namespace): boolean;
   wait(process: ProcessRef, call?: CallLimits): Promise<Exit>;
   pids(task: TaskRef, call?: CallLimits): Promise<readonly ProcessInfo[]>;
   pause(task: TaskRef, call?: CallLimits): Promise<void>;

@@ -91,6 +91,11 @@ export class Registry {
     if (this.findTask(task.ref) === task) this.#drop(task.ref);
   }
 
+  /** Creates under way, and those that are undone, included. */
+  hasTasks(namespace: Namespace): boolean {
+    return (this.#tasks.get(namespace)?.size ?? 0) > 0;
+  }
+
   *tasks(namespace?: Namespace): Generator<Task> {
     const maps =
       namespace === undefined ? this.#tasks.values() : [this.#tasks.get(namespace) ?? new Map<TaskId, Entry>()];

@@ -204,6 +204,11 @@ export class Supervisor {
     return this.#context.registry.isReserved(task);
   }
 
+  /** True while there is a task in the namespace, or one is being made or undone there. */
+  hasTasks(namespace: Namespace): boolean {
+    return this.#context.registry.hasTasks(namespace);
+  }
+
   /** Publishes what is held back of the task for clients that are not back yet. */
   tellHeld(task: TaskRef): void {
     this.#context.events.tellHeld(task);

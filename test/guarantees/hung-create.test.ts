@@ -47,9 +47,13 @@ describe.skipIf(!haveRuntimes).each(shared)('a create in a stopped shared shim w
   }
 
   /** A neighbour in the shim, which is stopped then, and a create that its caller gave up. */
-  async function hang(): Promise<number> {
+  async function hang(exec?: string): Promise<number> {
     daemon = await Daemon.start({ generation, placement: 'shared', config });
     const neighbour = await launch(daemon, 'neighbour');
+    if (exec !== undefined) {
+      await addExec(daemon, 'neighbour', exec, ['sleep', '3600']);
+      await startTask(daemon, 'neighbour', exec);
+    }
     await createContainer(daemon, 'hung');
     const { shims } = await daemon.client.call(adminDefinition.listShims, {});
     expect(shims).toHaveLength(1);
@@ -104,7 +108,7 @@ describe.skipIf(!haveRuntimes).each(shared)('a create in a stopped shared shim w
   });
 
   test('and that dies before the next daemon had an answer of it ends its tasks with one exit each', async () => {
-    const neighbour = await hang();
+    const neighbour = await hang('inner');
     await daemon.kill();
     await daemon.start();
     const events = await listen(daemon);
@@ -118,7 +122,11 @@ describe.skipIf(!haveRuntimes).each(shared)('a create in a stopped shared shim w
     expect(await deleteTask(daemon, 'neighbour')).toBe(137);
     await deleteContainer(daemon, 'neighbour');
     const exits = exitsIn(events.messages).filter(({ container }) => container === 'neighbour');
-    expect(exits).toEqual([{ container: 'neighbour', process: 'neighbour', pid: neighbour, status: 137 }]);
+    // Of the exec the daemon knew from the bundle alone.
+    expect(exits.map(({ process: name, status }) => `${name} ${status}`).toSorted()).toEqual([
+      'inner 137',
+      'neighbour 137',
+    ]);
     events.cancel();
     expect(await daemon.settled()).toEqual(nothingLeft);
   });

@@ -43,6 +43,7 @@ export function scriptedSupervisor(script: Partial<TaskManager> = {}): TaskManag
     destroy: noTask,
     get: noTask,
     list: async () => [],
+    hasTasks: () => false,
     wait: noTask,
     pids: noTask,
     pause: noTask,
