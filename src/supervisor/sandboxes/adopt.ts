@@ -32,7 +32,7 @@ function apply(context: Context, sandbox: Sandbox, reply: AdoptSandboxReply, rec
   if (kind !== 'created' && kind !== 'starting' && kind !== 'running') return;
   if (reply.pid > 0) sandbox.pid = reply.pid;
   sandbox.createdAt ??= reply.createdAt;
-  if (kind === 'starting') {
+  if (kind === 'starting' && !sandbox.startUnderWay) {
     if (reply.phase === 'started') sandboxStarted(context, sandbox);
     // Starts are all or nothing for the shim: it can be asked again.
     else sandbox.set({ kind: 'created' });

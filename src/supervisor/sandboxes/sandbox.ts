@@ -45,6 +45,8 @@ export class Sandbox {
   createdAt: Timestamp | undefined;
   /** Somebody asked for its end: it takes no more tasks, and that its shim goes is no accident. */
   ending = false;
+  /** Its shim is being asked to start it: the answer says what became of that, and no adoption beside it. */
+  startUnderWay = false;
   /** Its start failed, as its client was told: that it ends is told to nobody. */
   startFailed = false;
   /** It ended while the daemon was down: the event is kept until somebody listens. */

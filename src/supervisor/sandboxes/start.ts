@@ -40,8 +40,12 @@ async function startInShim(context: Context, sandbox: Sandbox, shim: Shim): Prom
   const { ref } = sandbox;
   sandbox.startFailed = false;
   sandbox.set({ kind: 'starting' });
+  sandbox.startUnderWay = true;
   try {
-    const reply = await ask(shim, { kind: 'start-sandbox', deadline: deadlineIn(context.deadlines.call), ...ref });
+    const deadline = deadlineIn(context.deadlines.call);
+    const reply = await ask(shim, { kind: 'start-sandbox', deadline, ...ref }).finally(() => {
+      sandbox.startUnderWay = false;
+    });
     sandbox.pid = reply.pid;
     sandbox.createdAt = reply.createdAt;
     sandboxStarted(context, sandbox);

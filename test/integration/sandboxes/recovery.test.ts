@@ -50,6 +50,20 @@ describe('a sandbox that was killed with the daemon', () => {
     expect(await daemon.settled()).toEqual(nothingLeft);
   });
 
+  test('or lost its thread can be started while it is adopted, and its start and exit are told', async () => {
+    await createSandbox(daemon, 'pod', { runtime, annotations: { slow: 'StartSandbox' } });
+    const events = subscribe(daemon, topics);
+    for (const id of [0, 1]) await daemon.client.call(adminDefinition.restartSlot, { id });
+    // It waits for the adoption, and overtakes what that finds.
+    const { pid } = await startSandbox(daemon, 'pod');
+    process.kill(pid, 'SIGKILL');
+    expect(await waitSandbox(daemon, 'pod')).toBe(137);
+    await waitFor(() => storyOf(events.messages).includes('exit pod 137'), { doing: 'the exit to be told' });
+    expect(storyOf(events.messages)).toEqual(['start pod', 'exit pod 137']);
+    await removeSandbox(daemon, 'pod');
+    expect(await daemon.settled()).toEqual(nothingLeft);
+  });
+
   test.each([
     ['ended', (pid: number) => process.kill(pid, 'SIGKILL')],
     ['was lost with its shim', () => undefined],
